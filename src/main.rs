@@ -1,0 +1,4 @@
+//! uwgate: argv to role to run.
+#![forbid(unsafe_code)]
+
+fn main() {}
