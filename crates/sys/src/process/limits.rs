@@ -1,0 +1,42 @@
+//! What the kernel lets this process do: open files, the mode of new files.
+
+use std::io;
+
+use rustix::fs::Mode;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// How many descriptors may be open (`RLIMIT_NOFILE`); `None` is unlimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenFiles {
+    /// The limit in force.
+    pub soft: Option<u64>,
+    /// How far the soft limit may be raised without privilege.
+    pub hard: Option<u64>,
+}
+
+/// The limit on open files.
+pub fn open_files() -> OpenFiles {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    OpenFiles {
+        soft: current,
+        hard: maximum,
+    }
+}
+
+/// Sets the limit on open files to `limit`, and the hard limit too when it is lower (which needs privilege:
+/// `PermissionDenied`). Inherited by children.
+pub fn set_open_files(limit: u64) -> io::Result<()> {
+    let hard = open_files().hard.map(|hard| hard.max(limit));
+    Ok(setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(limit),
+            maximum: hard,
+        },
+    )?)
+}
+
+/// Sets the bits that new files and sockets do not get; returns the old ones. For all threads, inherited.
+pub fn umask(mask: u32) -> u32 {
+    rustix::process::umask(Mode::from_raw_mode(mask & 0o777)).as_raw_mode()
+}

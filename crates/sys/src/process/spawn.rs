@@ -1,0 +1,214 @@
+//! Starting programs: fork and exec, with descriptors put at chosen numbers.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use rustix::io::FdFlags;
+
+use super::{Pid, Signal};
+use crate::signals;
+
+/// The program that is running now, even when its file was replaced by an upgrade since.
+pub const SELF: &str = "/proc/self/exe";
+
+/// A program to start. Signal mask and dispositions of the child are the defaults, whatever ours are;
+/// of our descriptors it gets 0, 1, 2, those in `fds`, and any that lacks close-on-exec.
+///
+/// ```
+/// use uwgate_sys::process::{Exit, Spawn, reap};
+///
+/// let pid = Spawn { args: vec!["-c".into(), "exit 7".into()], ..Spawn::new("/bin/sh") }.spawn()?;
+/// assert_eq!(reap(pid)?, Exit::Code(7));
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Spawn {
+    /// Path, or a name without slash to be found on PATH (of `env`, when that sets one).
+    pub program: OsString,
+    /// What the child sees as its own name (argv\[0\]); the program when `None`.
+    pub arg0: Option<OsString>,
+    /// Arguments after argv\[0\].
+    pub args: Vec<OsString>,
+    /// The whole environment; `None` passes ours on.
+    pub env: Option<Vec<(OsString, OsString)>>,
+    /// Descriptors and the numbers they get in the child. Each number at most once; 0, 1 and 2 are allowed.
+    pub fds: Vec<(OwnedFd, RawFd)>,
+    /// Working directory; `None` keeps ours.
+    pub cwd: Option<PathBuf>,
+    /// Whether the child leads a new session (and process group), away from our terminal.
+    pub new_session: bool,
+    /// Whether the child leads a new process group (implied by `new_session`).
+    pub process_group: bool,
+    /// Signal the child gets when the thread that called [`Spawn::spawn`] ends; the child is not started when we
+    /// are dead before that is arranged.
+    pub death_signal: Option<Signal>,
+}
+
+impl Spawn {
+    /// The program without arguments; the rest is chosen by struct update.
+    pub fn new(program: impl Into<OsString>) -> Spawn {
+        Spawn {
+            program: program.into(),
+            ..Spawn::default()
+        }
+    }
+
+    /// Starts it. Returns after the exec has succeeded; what made it fail (no such file, no permission, not a
+    /// program, no such directory) is the error, and then no child is left to reap.
+    pub fn spawn(self) -> io::Result<Pid> {
+        let Spawn {
+            program,
+            arg0,
+            args,
+            env,
+            fds,
+            cwd,
+            new_session,
+            process_group,
+            death_signal,
+        } = self;
+        let mut command = Command::new(&program);
+        command.args(args);
+        if let Some(arg0) = arg0 {
+            command.arg0(arg0);
+        }
+        if let Some(env) = env {
+            command.env_clear().envs(env);
+        }
+        if let Some(cwd) = cwd {
+            command.current_dir(cwd);
+        }
+        let reserved = reserve(&fds)?;
+        let mut fds = FdMap::new(fds)?;
+        let parent = super::this();
+        let in_child = move || {
+            signals::reset_to_default();
+            if new_session {
+                rustix::process::setsid()?;
+            } else if process_group {
+                rustix::process::setpgid(None, None)?;
+            }
+            if let Some(signal) = death_signal {
+                die_with(parent, signal)?;
+            }
+            fds.put_in_place()
+        };
+        // SAFETY: the closure runs between fork and exec. It makes plain system calls only: no allocation, no lock,
+        // no panic; an `io::Error` made from an errno allocates nothing.
+        unsafe { command.pre_exec(in_child) };
+        let child = command.spawn();
+        drop(reserved);
+        let id = i32::try_from(child?.id()).ok().and_then(Pid::from_raw);
+        id.ok_or_else(|| io::Error::other("the kernel gave a process id that is none"))
+    }
+}
+
+/// Async-signal-safe.
+fn die_with(parent: Pid, signal: Signal) -> io::Result<()> {
+    super::set_death_signal(signal)?;
+    if super::parent() != Some(parent) {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    Ok(())
+}
+
+/// Occupies the wanted numbers that are free here, so that nothing `Command` opens for its own use (it learns about
+/// a failed exec through a pipe) sits on a number that the child is about to overwrite.
+fn reserve(fds: &[(OwnedFd, RawFd)]) -> io::Result<Vec<OwnedFd>> {
+    let Some(highest) = fds.iter().map(|(_, number)| *number).max() else {
+        return Ok(Vec::new());
+    };
+    let null = File::open("/dev/null")?;
+    let mut reserved = Vec::new();
+    loop {
+        let fd = rustix::io::fcntl_dupfd_cloexec(&null, 3)?;
+        if fd.as_raw_fd() > highest {
+            return Ok(reserved);
+        }
+        reserved.push(fd);
+    }
+}
+
+/// Descriptors on their way to their numbers. Sources sit above all targets, so no step overwrites another's source.
+struct FdMap {
+    moves: Vec<(OwnedFd, RawFd)>,
+}
+
+impl FdMap {
+    fn new(fds: Vec<(OwnedFd, RawFd)>) -> io::Result<FdMap> {
+        let highest = fds.iter().map(|(_, number)| *number).max().unwrap_or(0);
+        let mut numbers: Vec<RawFd> = fds.iter().map(|(_, number)| *number).collect();
+        numbers.sort_unstable();
+        if numbers.iter().any(|&number| number < 0)
+            || numbers.windows(2).any(|pair| pair[0] == pair[1])
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "two descriptors for one number, or a negative one",
+            ));
+        }
+        let raise = |(fd, number)| Ok((rustix::io::fcntl_dupfd_cloexec(&fd, highest + 1)?, number));
+        Ok(FdMap {
+            moves: fds.into_iter().map(raise).collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// Runs in the child. Async-signal-safe: dup2 only.
+    fn put_in_place(&mut self) -> io::Result<()> {
+        for (fd, number) in &self.moves {
+            // SAFETY: the child owns nothing at `number` that this program will use again: exec follows.
+            // dup2 clears close-on-exec, as source and target differ.
+            if unsafe { libc::dup2(fd.as_raw_fd(), *number) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Becomes the program [`SELF`] with another argument list: same process, same pid, descriptors without
+/// close-on-exec stay open. Returns only when that failed.
+///
+/// `env`: the whole environment; `None` keeps ours.
+pub fn exec_self<A: AsRef<OsStr>>(
+    arg0: &OsStr,
+    args: &[A],
+    env: Option<Vec<(OsString, OsString)>>,
+) -> io::Error {
+    let mut command = Command::new(SELF);
+    command.arg0(arg0).args(args);
+    if let Some(env) = env {
+        command.env_clear().envs(env);
+    }
+    command.exec()
+}
+
+/// Takes a descriptor that this process was started with, such as one that [`Spawn`] put at `number`, and makes it
+/// close-on-exec.
+///
+/// Works once for each number: whatever this process opened itself, or has taken before, is close-on-exec and
+/// refused (`AlreadyExists`), so nobody's descriptor is taken away. `InvalidInput` for 0, 1 and 2, which belong to
+/// std (use `stdin().as_fd().try_clone_to_owned()`); `EBADF` when nothing is open there.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    if number <= libc::STDERR_FILENO {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "standard descriptors are not to be taken",
+        ));
+    }
+    // SAFETY: only lent to the next calls, which report EBADF when it is not open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    if rustix::io::fcntl_getfd(borrowed)?.contains(FdFlags::CLOEXEC) {
+        let why = format!("descriptor {number} was opened by this process, not inherited");
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    }
+    rustix::io::fcntl_setfd(borrowed, FdFlags::CLOEXEC)?;
+    // SAFETY: it is open, and without close-on-exec no Rust code here opened it: std, rustix and this crate set the
+    // flag on all they open, and the line above sets it on what was taken.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}

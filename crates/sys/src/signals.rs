@@ -1,0 +1,69 @@
+//! Signal dispositions and masks. Waiting for signals is the async runtime's work.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+pub use rustix::process::Signal;
+
+/// Puts every signal back to its default action and unblocks all of them.
+///
+/// What a process started by someone else expects to find. Async-signal-safe: it may be called between fork and exec.
+pub fn reset_to_default() {
+    for signal in 1..=libc::SIGRTMAX() {
+        set_disposition(signal, libc::SIG_DFL);
+    }
+    unblock_all();
+}
+
+/// Unblocks every signal in the calling thread. Async-signal-safe.
+pub fn unblock_all() {
+    let mut none = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set it is given before pthread_sigmask reads it; a null third argument
+    // means "do not tell the old mask".
+    unsafe {
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
+    }
+}
+
+/// Blocks `signals` in the calling thread and in threads and processes it starts from now on.
+pub fn block(signals: &[Signal]) -> io::Result<()> {
+    let mut set = MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set before anything reads it; every number comes from a `Signal`.
+    let result = unsafe {
+        libc::sigemptyset(set.as_mut_ptr());
+        for signal in signals {
+            libc::sigaddset(set.as_mut_ptr(), signal.as_raw());
+        }
+        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut())
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(result))
+    }
+}
+
+/// Makes writes to a closed socket or pipe return `EPIPE` instead of killing the process.
+///
+/// A process started by exec keeps this; [`crate::process::Spawn`] undoes it for children.
+pub fn ignore_sigpipe() {
+    set_disposition(libc::SIGPIPE, libc::SIG_IGN);
+}
+
+/// Gives one signal back its default action.
+pub fn set_default(signal: Signal) {
+    set_disposition(signal.as_raw(), libc::SIG_DFL);
+}
+
+/// Ignores one signal; inherited over exec, except by children of [`crate::process::Spawn`].
+pub fn ignore(signal: Signal) {
+    set_disposition(signal.as_raw(), libc::SIG_IGN);
+}
+
+/// The kernel refuses KILL, STOP and the numbers the C library keeps for itself; that is what callers want.
+fn set_disposition(signal: libc::c_int, disposition: libc::sighandler_t) {
+    // SAFETY: the disposition is SIG_DFL or SIG_IGN in every call above, so no handler code can run because of this.
+    unsafe { libc::signal(signal, disposition) };
+}
