@@ -1,0 +1,43 @@
+//! Byte classes and lists of RFC 9110 section 5.6.
+
+/// Whether a byte may stand in a token, such as a method or a header's name.
+pub(crate) const fn is_token(byte: u8) -> bool {
+    matches!(byte,
+        b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
+}
+
+/// Whether a byte may not stand in a header's value or a reason phrase: controls except the tab.
+pub(crate) const fn is_control(byte: u8) -> bool {
+    (byte < b' ' && byte != b'\t') || byte == 0x7f
+}
+
+/// The members of a comma-separated list, blanks around them removed; empty members included.
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(trim_blanks)
+}
+
+/// Removes spaces and tabs at both ends.
+pub(crate) fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// A number of bytes: decimal digits only, below 2^63 (what every file offset and Python size can hold).
+pub(crate) fn length(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    let mut number: u64 = 0;
+    for &byte in digits {
+        if !byte.is_ascii_digit() {
+            return None;
+        }
+        number = number
+            .checked_mul(10)?
+            .checked_add(u64::from(byte - b'0'))?;
+    }
+    i64::try_from(number).is_ok().then_some(number)
+}
