@@ -20,7 +20,7 @@ pub enum Error {
     },
     /// A length, key or value reaches beyond the end of the block.
     Truncated {
-        /// Where the length that cannot be kept (or read) stands.
+        /// Where the length stands that cannot be read or kept; the end of the block, if a value is missing entirely.
         at: usize,
     },
     /// The block has more variables than [`Limits::vars`](crate::Limits::vars) allows.
@@ -39,7 +39,7 @@ impl fmt::Display for Error {
         match self {
             Self::TooLarge { datasize, limit } => write!(
                 f,
-                "the request block has {datasize} bytes, the limit (buffer-size) is {limit}"
+                "the block has {datasize} bytes, more than the {limit} of buffer-size"
             ),
             Self::EmptyKey { at } => {
                 write!(f, "the variable at byte {at} of the block has an empty key")
@@ -49,7 +49,10 @@ impl fmt::Display for Error {
                 "the length at byte {at} of the block reaches beyond the end of the block"
             ),
             Self::TooManyVars { limit } => {
-                write!(f, "the block has more than {limit} variables")
+                write!(
+                    f,
+                    "the block has more than {limit} variables, the limit that max-vars sets"
+                )
             }
             Self::VarTooLong => f.write_str("a key or value is longer than 65535 bytes"),
             Self::BlockTooLarge => {

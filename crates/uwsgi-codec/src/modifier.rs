@@ -24,7 +24,7 @@ pub const SPOOLER: u8 = 17;
 pub const SYMCALL: u8 = 18;
 /// An evaluation of source text; documented, but in no plugin of uWSGI 2.0.
 pub const EVAL: u8 = 22;
-/// As [`WSGI`], with SCRIPT_NAME to be cut from PATH_INFO by the server (Apache's mod_proxy_uwsgi may ask for it).
+/// As [`WSGI`], with SCRIPT_NAME to be cut from PATH_INFO by the server (nginx: `uwsgi_modifier1 30`).
 pub const WSGI_MANAGE_PATH_INFO: u8 = 30;
 /// A message whose block is a var block (old).
 pub const MESSAGE: u8 = 31;

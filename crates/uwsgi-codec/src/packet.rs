@@ -34,14 +34,25 @@ impl Header {
         let [low, high] = self.datasize.to_le_bytes();
         [self.modifier1, low, high, self.modifier2]
     }
+
+    /// Whether these are the first bytes of an HTTP request, sent by someone who took the socket for an HTTP one.
+    ///
+    /// Taken as a header they announce a block of more than 16,000 bytes and a modifier that nobody serves, so no packet is lost
+    /// by saying "this is a uwsgi socket" instead.
+    pub const fn looks_like_http(self) -> bool {
+        matches!(
+            &self.to_bytes(),
+            b"GET " | b"HEAD" | b"POST" | b"PUT " | b"PATC" | b"DELE" | b"OPTI" | b"CONN" | b"TRAC"
+        )
+    }
 }
 
 /// How much a peer may send in one block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one block (uWSGI's `buffer-size`).
+    /// Bytes of one block (uWSGI's `buffer-size`). Above [`MAX_BLOCK`] nothing more is allowed, as nothing more can come.
     pub block: usize,
-    /// Variables in one block (uWSGI's `max-vars`).
+    /// Variables in one block. uWSGI's `max-vars = N` admits 2 N of them, so its default of 64 is 128 here.
     pub vars: usize,
 }
 

@@ -8,9 +8,9 @@ pub const REQUEST: [u8; 4] = [modifier::PING, 0, 0, 0];
 /// The answer of a server that is well: `64 00 00 01`.
 pub const RESPONSE: [u8; 4] = [modifier::PING, 0, 0, 1];
 
-/// Whether a packet asks for [`RESPONSE`]. A `modifier2` of 1 marks an answer.
+/// Whether a packet asks for an answer. As in uWSGI neither `modifier2` nor a block makes a difference.
 pub const fn is_request(header: &Header) -> bool {
-    header.modifier1 == modifier::PING && header.modifier2 != 1
+    header.modifier1 == modifier::PING
 }
 
 /// Appends the answer with a warning as its block; with an empty warning that is [`RESPONSE`].
