@@ -49,6 +49,12 @@ impl<'a> Vars<'a> {
         Self { block, count }
     }
 
+    /// A block that [`Vars::parse`] has accepted before, with the count of variables it found, when the buffer could
+    /// not stay borrowed in between. Of any other block the variables up to the first malformed one are seen.
+    pub const fn revisited(block: &'a [u8], count: usize) -> Self {
+        Self { block, count }
+    }
+
     /// The variables in the order sent, repeated keys included.
     pub const fn iter(&self) -> Iter<'a> {
         Iter {
@@ -120,7 +126,7 @@ impl<'a> Iterator for Iter<'a> {
         let (key, rest) = split_string(self.rest)?;
         let (value, rest) = split_string(rest)?;
         self.rest = rest;
-        self.left -= 1;
+        self.left = self.left.saturating_sub(1);
         Some((key, value))
     }
 
