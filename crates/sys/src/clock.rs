@@ -1,5 +1,6 @@
 //! Clocks: cheap ones for the hot path, precise ones for logs and statistics.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
@@ -65,6 +66,46 @@ pub fn realtime_micros() -> u64 {
     micros(clock_gettime(ClockId::Realtime))
 }
 
+/// The local time as `ctime(3)` writes it, without its newline: `Fri Nov 20 09:45:58 2026`.
+///
+/// Made once a second and thread; any other call is a copy.
+pub fn local_ctime() -> String {
+    thread_local! {
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    }
+    LAST.with_borrow_mut(|(second, text)| {
+        let now = coarse_realtime().as_secs();
+        if *second != now {
+            *second = now;
+            *text = ctime(now);
+        }
+        text.clone()
+    })
+}
+
+fn ctime(seconds: u64) -> String {
+    let Ok(seconds) = libc::time_t::try_from(seconds) else {
+        return String::new();
+    };
+    // The longest line, that of a year with ten digits, and the terminator.
+    let mut text = [0; 32];
+    // SAFETY: all zeroes is a valid tm, which `localtime_r` fills; `asctime_r` writes at most 32 bytes.
+    let known = unsafe {
+        let mut parts = std::mem::zeroed();
+        !libc::localtime_r(&raw const seconds, &raw mut parts).is_null()
+            && !asctime_r(&raw const parts, text.as_mut_ptr()).is_null()
+    };
+    if !known {
+        return String::new();
+    }
+    let letters = text.iter().map(|&letter| char::from(letter.cast_unsigned()));
+    letters.take_while(|letter| !letter.is_control()).collect()
+}
+
+unsafe extern "C" {
+    fn asctime_r(parts: *const libc::tm, text: *mut libc::c_char) -> *mut libc::c_char;
+}
+
 fn micros(time: Timespec) -> u64 {
     u64::try_from(duration(time).as_micros()).unwrap_or(u64::MAX)
 }
@@ -92,6 +133,13 @@ mod tests {
             ours <= std && std - ours < Duration::from_secs(60),
             "{ours:?} against {std:?}"
         );
+    }
+
+    #[test]
+    fn the_local_time_reads_like_ctime() {
+        let now = local_ctime();
+        assert_eq!(now.len(), 24, "{now}");
+        assert_eq!(now.split_whitespace().count(), 5, "{now}");
     }
 
     #[test]

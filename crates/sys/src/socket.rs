@@ -128,6 +128,13 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
     }))
 }
 
+/// As [`send`], for bytes that more will follow at once: TCP holds back a packet that is not full.
+pub fn send_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    some_unless_again(retry_on_intr(|| {
+        rustix::net::send(fd, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)
+    }))
+}
+
 /// Sends several pieces with one call, without raising SIGPIPE; the count may be less than their sum.
 /// At most 1024 pieces (`EMSGSIZE`). `None`: the peer is not reading now.
 pub fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<Option<usize>> {
