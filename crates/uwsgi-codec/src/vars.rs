@@ -63,7 +63,10 @@ impl<'a> Vars<'a> {
         }
     }
 
-    /// The value of `key`, compared byte for byte. Of a repeated key the last value counts.
+    /// The value of `key`, compared byte for byte.
+    ///
+    /// Of a repeated key the last value counts, an empty one too: uWSGI walks the block and sets each variable in turn,
+    /// so that is what an app finds in environ and what decides CONTENT_LENGTH.
     pub fn get(&self, key: &[u8]) -> Option<&'a [u8]> {
         let mut found = None;
         for (name, value) in *self {
