@@ -299,7 +299,7 @@ impl Child {
     /// Takes one event, at the time it happened, and says what to do about it, in order.
     pub fn handle(&mut self, event: Event, now: Millis) -> Vec<Action> {
         match event {
-            Event::Start => self.start(),
+            Event::Start => self.start(now),
             Event::Stop => self.leave(StopKind::Graceful, now),
             Event::Kill => self.leave(StopKind::Kill, now),
             Event::Restart => self.restart(now),
@@ -311,7 +311,7 @@ impl Child {
         }
     }
 
-    fn start(&mut self) -> Actions {
+    fn start(&mut self, now: Millis) -> Actions {
         match &mut self.state {
             State::Idle | State::Waiting { .. } => {
                 self.strikes = 0;
@@ -319,7 +319,21 @@ impl Child {
             }
             State::Spawning { order } => *order = Order::Live,
             State::Leaving { then, .. } => *then = Then::Respawn,
-            State::Living { .. } => {}
+            State::Living {
+                condemned: false, ..
+            } => {}
+            // Whatever the policy says about deaths, this one is to be followed by a new life.
+            &mut State::Living {
+                life,
+                condemned: true,
+            } => {
+                self.state = State::Leaving {
+                    life,
+                    asked: now,
+                    killed: true,
+                    then: Then::Respawn,
+                };
+            }
         }
         Actions::new()
     }
@@ -375,7 +389,7 @@ impl Child {
 
     fn restart(&mut self, now: Millis) -> Actions {
         match self.state {
-            State::Waiting { .. } => self.start(),
+            State::Waiting { .. } => self.start(now),
             State::Living {
                 life,
                 condemned: false,
