@@ -1,2 +1,30 @@
-//! Under construction.
+//! uWSGI's configuration: ini, YAML, JSON, the environment and the command line become one list of options, typed and
+//! explained.
+//!
+//! [`load`] reads everything and gives the expanded list of [`Entry`]s, the typed [`Options`] and what there is to say
+//! about them ([`Finding`]s). [`encode`] and [`decode`] carry the list to another process, where
+//! [`Options::from_entries`] makes the same options of it. [`table`] has a row for every option.
+//!
+//! Nothing here opens a socket, changes a directory or becomes another user: that is for whoever gets the options.
 #![forbid(unsafe_code)]
+
+mod address;
+mod apply;
+mod entry;
+mod finding;
+mod load;
+pub mod options;
+mod origin;
+mod suggest;
+pub mod table;
+mod trust;
+mod value;
+
+pub use address::{Address, Host, Protocol, SocketSpec};
+pub use entry::{DecodeError, Entry, decode, encode};
+pub use finding::{Finding, Severity};
+pub use load::{Loaded, load};
+pub use options::Options;
+pub use origin::{Located, Origin};
+pub use trust::Peer;
+pub use value::Problem;

@@ -1,0 +1,273 @@
+//! From the expanded list to [`Options`]: each entry to its row, each row to its field.
+
+use std::collections::HashSet;
+
+use crate::address::{self, SocketSpec};
+use crate::entry::Entry;
+use crate::finding::{Finding, Severity};
+use crate::options::Options;
+use crate::origin::Located;
+use crate::suggest;
+use crate::table::{self, Group, Row, Store, Support};
+use crate::value::{self, Problem, Read};
+
+impl Options {
+    /// Applies an expanded list, entry by entry. The findings beside the options are warnings and notes.
+    ///
+    /// # Errors
+    /// All findings, when at least one of them is an error.
+    pub fn from_entries(entries: &[Entry]) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
+        let (options, findings) = apply(entries);
+        match has_errors(&findings) {
+            true => Err(findings),
+            false => Ok((options, findings)),
+        }
+    }
+}
+
+pub(crate) fn has_errors(findings: &[Finding]) -> bool {
+    findings
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+}
+
+/// What an option implies comes first, so that an explicit `master = false` still wins. Sockets come last: `protocol`
+/// and `abstract-socket` say how to read them, wherever they stand.
+pub(crate) fn apply(entries: &[Entry]) -> (Options, Vec<Finding>) {
+    let mut application = Application::default();
+    let known: Vec<(&Entry, &Row)> = entries
+        .iter()
+        .filter_map(|entry| Some((entry, table::find(&entry.key)?)))
+        .collect();
+    if known.iter().any(|(_, row)| row.implies_master) {
+        application.options.workers.master = true;
+    }
+    let is_socket =
+        |(_, row): &&(&Entry, &Row)| matches!(row.support, Support::Stored(Store::Socket(_)));
+    for (entry, row) in known.iter().filter(|pair| !is_socket(pair)) {
+        application.entry(entry, row);
+    }
+    for (entry, row) in known.iter().filter(is_socket) {
+        application.entry(entry, row);
+    }
+    application.plugins_name_python(&known);
+    (application.options, application.findings)
+}
+
+#[derive(Default)]
+struct Application {
+    options: Options,
+    findings: Vec<Finding>,
+    /// Groups whose sentence was said for an option already, by option: nobody needs it twice.
+    said: HashSet<&'static str>,
+}
+
+impl Application {
+    fn entry(&mut self, entry: &Entry, row: &'static Row) {
+        match row.support {
+            Support::Language => {}
+            Support::Known(group) => self.known(entry, row, group),
+            Support::Stored(store) => match self.store(entry, row, store) {
+                Ok(None) => {}
+                Ok(Some(remark)) => self.say(Severity::Warning, "odd-value", entry, remark),
+                Err(problem) => self.say(Severity::Error, "bad-value", entry, problem),
+            },
+        }
+    }
+
+    fn known(&mut self, entry: &Entry, row: &'static Row, group: &Group) {
+        if is_switched_off(entry, row) || !self.said.insert(row.name) {
+            return;
+        }
+        let (severity, problem) = match is_graceful_stop(entry) {
+            true => (
+                Severity::Note,
+                Problem::new("no effect: SIGTERM always stops gracefully"),
+            ),
+            false => (group.effect.severity(), sentence_of(group)),
+        };
+        self.say(severity, group.effect.rule(), entry, problem);
+    }
+
+    fn store(
+        &mut self,
+        entry: &Entry,
+        row: &Row,
+        store: Store,
+    ) -> Result<Option<Problem>, Problem> {
+        let options = &mut self.options;
+        let located = |text: &str| Located::new(text.to_owned(), entry.origin.clone());
+        let located_path = |text: &str| Located::new(text.into(), entry.origin.clone());
+        let value = entry.value.as_deref();
+        match store {
+            Store::Flag(field) => {
+                let Read { value, remark } = value::flag(value);
+                *field(options) = value;
+                Ok(remark)
+            }
+            Store::Number(field) => read_number(value, row).map(|read| {
+                *field(options) = read.value;
+                read.remark
+            }),
+            Store::OptionalNumber(field) => read_number(value, row).map(|read| {
+                *field(options) = Some(read.value);
+                read.remark
+            }),
+            Store::Bytes(field) => value::number(value, "bytes").map(|read| {
+                *field(options) = read.value;
+                read.remark
+            }),
+            Store::Text(field) => {
+                *field(options) = Some(located(required(value, row)?));
+                Ok(None)
+            }
+            Store::Texts(field) => {
+                field(options).push(located(required(value, row)?));
+                Ok(None)
+            }
+            Store::Path(field) => {
+                *field(options) = Some(located_path(required(value, row)?));
+                Ok(None)
+            }
+            Store::Paths(field) => {
+                field(options).push(located_path(required(value, row)?));
+                Ok(None)
+            }
+            Store::Parsed(read) => read(options, entry),
+            Store::Socket(protocol) => {
+                let sockets = &mut options.sockets;
+                let spec = SocketSpec {
+                    protocol: protocol.unwrap_or(sockets.protocol),
+                    address: address::parse(entry.text(), sockets.abstract_socket)?,
+                };
+                sockets
+                    .sockets
+                    .push(Located::new(spec, entry.origin.clone()));
+                Ok(None)
+            }
+        }
+    }
+
+    /// `plugins = http,python312` says which interpreter is meant.
+    fn plugins_name_python(&mut self, known: &[(&Entry, &Row)]) {
+        let plugins = known.iter().filter(|(_, row)| {
+            matches!(
+                row.name,
+                "plugin" | "plugins" | "need-plugin" | "need-plugins"
+            )
+        });
+        for (entry, _) in plugins {
+            let named = entry
+                .text()
+                .split(',')
+                .filter_map(python_of_plugin)
+                .next_back();
+            if let Some(interpreter) = named {
+                let interpreter = Located::new(interpreter, entry.origin.clone());
+                self.options.python.plugin_python = Some(interpreter);
+            }
+        }
+    }
+
+    fn say(&mut self, severity: Severity, rule: &'static str, entry: &Entry, problem: Problem) {
+        let finding = Finding::about(severity, rule, entry, problem.message);
+        self.findings.push(Finding {
+            help: problem.help,
+            ..finding
+        });
+    }
+}
+
+fn read_number(value: Option<&str>, row: &Row) -> Result<Read<u32>, Problem> {
+    let read = value::number(value, row.syntax.unit())?;
+    let number = i32::try_from(read.value)
+        .map_err(|_| Problem::new(format!("{} is too large", read.value)))?;
+    Ok(Read {
+        value: number.unsigned_abs(),
+        remark: read.remark,
+    })
+}
+
+fn required<'a>(value: Option<&'a str>, row: &Row) -> Result<&'a str, Problem> {
+    value
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| Problem::new(format!("expected {}", row.syntax.placeholder())))
+}
+
+fn sentence_of(group: &Group) -> Problem {
+    let problem = Problem::new(group.message);
+    match group.help {
+        "" => problem,
+        help => problem.help(help),
+    }
+}
+
+/// `max-requests = 0`, `harakiri-verbose = false`: the writer does not ask for it.
+fn is_switched_off(entry: &Entry, row: &Row) -> bool {
+    match row.syntax {
+        table::Syntax::Flag => !value::is_on(entry.value.as_deref()),
+        table::Syntax::Number(_) => entry.value.as_deref() == Some("0"),
+        table::Syntax::Text(_) => false,
+    }
+}
+
+/// uWSGI users make SIGTERM a graceful stop with a hook; here it is one already.
+fn is_graceful_stop(entry: &Entry) -> bool {
+    entry.key == "hook-master-start"
+        && entry.text().starts_with("unix_signal:")
+        && entry.text().ends_with("gracefully_kill_them_all")
+}
+
+/// `python312` -> `python3.12`, `/usr/lib/uwsgi/python3` -> `python3`; not a Python plugin -> `None`.
+fn python_of_plugin(plugin: &str) -> Option<String> {
+    let name = plugin.trim().rsplit(['/', ':']).next()?;
+    let name = name.strip_suffix("_plugin.so").unwrap_or(name);
+    let version = name.strip_prefix("python")?;
+    match version.split_at_checked(1) {
+        None | Some(("3", "")) => Some("python3".into()),
+        Some(("3", minor)) => {
+            let minor = minor.strip_prefix('.').unwrap_or(minor);
+            minor
+                .bytes()
+                .all(|digit| digit.is_ascii_digit())
+                .then(|| format!("python3.{minor}"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// What to say of a key that no row has and nothing else uses.
+pub(crate) fn unknown(entry: &Entry, severity: Severity) -> Finding {
+    let message = match severity {
+        Severity::Error => "unknown option, and the configuration is strict",
+        _ => "unknown option: it has no effect, and nothing uses it as a placeholder",
+    };
+    let finding = Finding::about(severity, "unknown-option", entry, message);
+    match suggest::option_like(&entry.key) {
+        Some(name) => finding.with_help(format!("did you mean `{name}`?")),
+        None => finding,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_that_name_an_interpreter() {
+        for (plugin, expected) in [
+            ("python", Some("python3")),
+            ("python3", Some("python3")),
+            ("python312", Some("python3.12")),
+            ("python3.11", Some("python3.11")),
+            ("/usr/lib/uwsgi/python3", Some("python3")),
+            ("/x/python311_plugin.so", Some("python3.11")),
+            ("0:python39", Some("python3.9")),
+            ("python27", None),
+            ("http", None),
+            ("python3x", None),
+        ] {
+            assert_eq!(python_of_plugin(plugin).as_deref(), expected, "{plugin}");
+        }
+    }
+}

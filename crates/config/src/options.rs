@@ -1,0 +1,264 @@
+//! The typed configuration: what an instance is told to do, one section per consumer.
+//!
+//! A field carries its option's name with `_` for `-`. A consumer takes its section apart without `..`, so that
+//! the compiler names every option that nobody reads. What can still fail later (a path, a user) is [`Located`].
+
+use std::path::PathBuf;
+
+use crate::address::{Protocol, SocketSpec};
+use crate::origin::Located;
+use crate::trust::Peer;
+
+/// Every option that this program acts on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    /// Where the instance listens.
+    pub sockets: Sockets,
+    /// Processes and threads.
+    pub workers: Workers,
+    /// The interpreter and the applications in it.
+    pub python: Python,
+    /// Privileges and signals.
+    pub process: Process,
+    /// Log destinations.
+    pub log: Log,
+    /// Bounds on a request.
+    pub limits: Limits,
+    /// The HTTP side of `http-socket`.
+    pub http: Http,
+}
+
+/// Listening sockets and how they are made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sockets {
+    /// Every socket in the order of appearance, its protocol settled.
+    pub sockets: Vec<Located<SocketSpec>>,
+    /// What a plain `socket` speaks (already worked into `sockets`).
+    pub protocol: Protocol,
+    /// Whether a unix path names an abstract socket (already worked into `sockets`).
+    pub abstract_socket: bool,
+    /// Mode for unix sockets, such as `0o660`.
+    pub chmod_socket: Option<u32>,
+    /// Owner of the unix sockets, set while still root.
+    pub chown_socket: Option<Located<Ownership>>,
+    /// Backlog of every socket.
+    pub listen: u32,
+    /// Remove unix sockets when the instance ends.
+    pub vacuum: bool,
+    /// Seconds a client may take for one read or write.
+    pub socket_timeout: u32,
+    /// Each worker binds its own TCP socket with `SO_REUSEPORT`.
+    pub reuse_port: bool,
+    /// Bind to addresses that the host does not have (yet).
+    pub freebind: bool,
+    /// `SO_KEEPALIVE` on accepted connections.
+    pub so_keepalive: bool,
+    /// `TCP_NODELAY` on accepted connections.
+    pub tcp_nodelay: bool,
+    /// `SO_SNDBUF` in bytes.
+    pub socket_sndbuf: Option<u32>,
+    /// `SO_RCVBUF` in bytes.
+    pub socket_rcvbuf: Option<u32>,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        Self {
+            sockets: Vec::new(),
+            protocol: Protocol::Uwsgi,
+            abstract_socket: false,
+            chmod_socket: None,
+            chown_socket: None,
+            listen: 100,
+            vacuum: false,
+            socket_timeout: 4,
+            reuse_port: false,
+            freebind: false,
+            so_keepalive: false,
+            tcp_nodelay: false,
+            socket_sndbuf: None,
+            socket_rcvbuf: None,
+        }
+    }
+}
+
+/// `user[:group]`, each a name or a number; resolved where it is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// Name or number of the user.
+    pub user: String,
+    /// Name or number of the group, when one is given.
+    pub group: Option<String>,
+}
+
+/// Processes and threads that serve requests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workers {
+    /// How many workers; 0 means a master that serves nothing.
+    pub processes: u32,
+    /// Threads of each worker, each taking requests; 0 is read as 1.
+    pub threads: u32,
+    /// The app may start threads of its own (always possible here).
+    pub enable_threads: bool,
+    /// A supervising process; switched on by every option that needs one.
+    pub master: bool,
+    /// Every worker imports the app itself, after the fork.
+    pub lazy_apps: bool,
+    /// uWSGI's older form of `lazy-apps`.
+    pub lazy: bool,
+    /// Without any app the instance ends (exit code 22).
+    pub need_app: bool,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            processes: 1,
+            threads: 1,
+            enable_threads: true,
+            master: false,
+            lazy_apps: false,
+            lazy: false,
+            need_app: false,
+        }
+    }
+}
+
+/// The interpreter, and which applications run in it.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Python {
+    /// `pkg.mod[:callable]`, the callable perhaps a factory: `name()`.
+    pub module: Option<Located<String>>,
+    /// A Python file to run as the app's module.
+    pub wsgi_file: Option<Located<PathBuf>>,
+    /// The callable's name where the module names none (default `application`).
+    pub callable: Option<Located<String>>,
+    /// Apps by mountpoint.
+    pub mount: Vec<Located<Mount>>,
+    /// Choose among mounts by PATH_INFO, and split it into SCRIPT_NAME and the rest.
+    pub manage_script_name: bool,
+    /// Directories (or globs) put in front of `sys.path`.
+    pub pythonpath: Vec<Located<PathBuf>>,
+    /// Directory to change to before the apps are loaded.
+    pub chdir: Option<Located<PathBuf>>,
+    /// Directory to change to after the apps are loaded.
+    pub chdir2: Option<Located<PathBuf>>,
+    /// The virtual environment (or prefix) whose interpreter runs the app.
+    pub virtualenv: Option<Located<PathBuf>>,
+    /// Changes of the environment, in order.
+    pub env: Vec<Located<EnvChange>>,
+    /// The interpreter to run, a path or a name on PATH. Stronger than `virtualenv`.
+    pub python: Option<Located<String>>,
+    /// The interpreter that `plugins = python312` names (`python3.12`). Weaker than `virtualenv`.
+    pub plugin_python: Option<Located<String>>,
+    /// Modules to import before the apps.
+    pub import: Vec<Located<String>>,
+    /// Modules to import in every process that runs Python.
+    pub shared_import: Vec<Located<String>>,
+    /// Python's `-O` level.
+    pub optimize: u32,
+    /// Send an app's traceback to the client (for testing).
+    pub catch_exceptions: bool,
+    /// Leave `wsgi.file_wrapper` out of the environ.
+    pub wsgi_disable_file_wrapper: bool,
+    /// A request that no mountpoint matches is an error instead of the first app's.
+    pub no_default_app: bool,
+    /// Peers whose `UWSGI_*` request variables are honoured.
+    pub uwsgi_trust: Vec<Located<Peer>>,
+}
+
+/// `/mountpoint=app`, the app a module, a file, or `pkg.mod:callable`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// The path prefix; empty or `/` for the root.
+    pub mountpoint: String,
+    /// What to load there.
+    pub app: String,
+}
+
+/// One step of building the app's environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EnvChange {
+    /// `env = NAME=value`
+    Set {
+        /// The variable's name.
+        name: String,
+        /// Its new value.
+        value: String,
+    },
+    /// `unenv = NAME`
+    Unset {
+        /// The variable's name.
+        name: String,
+    },
+}
+
+/// Privileges and signals.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Process {
+    /// User to become, name or number; resolved when privileges are dropped.
+    pub uid: Option<Located<String>>,
+    /// Group to become, name or number; resolved when privileges are dropped.
+    pub gid: Option<Located<String>>,
+    /// SIGTERM stops (it does so here in any case).
+    pub die_on_term: bool,
+}
+
+/// Where log lines go.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Log {
+    /// No line per request.
+    pub disable_logging: bool,
+    /// File to append to, opened before privileges are dropped.
+    pub logto: Option<Located<PathBuf>>,
+    /// File to append to, opened after privileges are dropped.
+    pub logto2: Option<Located<PathBuf>>,
+}
+
+/// Bounds on one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// Largest block of request variables in bytes, at most 65535.
+    pub buffer_size: u32,
+    /// uWSGI's size of the variable table; a request may carry twice as many variables.
+    pub max_vars: u32,
+    /// Largest request body in bytes; 0 is no limit.
+    pub limit_post: u64,
+    /// Read the whole body before the app is called, beyond so many bytes into a temporary file; 0 is off.
+    pub post_buffering: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            buffer_size: 4096,
+            max_vars: 64,
+            limit_post: 0,
+            post_buffering: 0,
+        }
+    }
+}
+
+/// HTTP as `http-socket` speaks it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Http {
+    /// Seconds an idle connection is kept open; 0 closes it after each response.
+    pub http_keepalive: u32,
+    /// Seconds a client may take to send a request head.
+    pub http_headers_timeout: u32,
+    /// Most header fields in one request.
+    pub http_max_headers: u32,
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are believed.
+    pub http_trust_forwarded: Vec<Located<Peer>>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            http_keepalive: 60,
+            http_headers_timeout: 30,
+            http_max_headers: 100,
+            http_trust_forwarded: Vec::new(),
+        }
+    }
+}
