@@ -18,6 +18,8 @@ pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 /// Reads `bytes` as a run of packets.
 pub(crate) fn decode(bytes: &[u8]) {
+    let unchecked = Vars::revisited(bytes, 3);
+    assert!(unchecked.iter().count() <= bytes.len() / 4);
     for limits in [WIDE, NARROW, Limits::default()] {
         let mut rest = bytes;
         while let Some(behind) = one_packet(rest, &limits) {
@@ -25,6 +27,7 @@ pub(crate) fn decode(bytes: &[u8]) {
         }
         if let Ok(vars) = Vars::parse(bytes, &limits) {
             walk(vars, bytes, &limits);
+            assert_eq!(Vars::revisited(bytes, vars.len()), vars);
         }
     }
 }

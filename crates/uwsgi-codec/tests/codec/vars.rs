@@ -137,6 +137,18 @@ fn bytes_are_limited_too() {
     assert_eq!(Vars::parse(&block(&[("K", "v")]), &limits), error);
 }
 
+/// `revisited` trusts its caller; what a wrong block costs is wrong variables, never a panic.
+#[test]
+fn revisited_block_that_was_never_checked_is_seen_up_to_its_first_fault() {
+    let block = good_and(b"\x03\0ABC\x02\0v");
+    let vars = Vars::revisited(&block, 1);
+    assert_eq!(vars.iter().count(), 2);
+    assert_eq!(
+        (vars.get(b"PATH_INFO"), vars.get(b"ABC")),
+        (Some(&b"/"[..]), None)
+    );
+}
+
 #[test]
 fn errors_are_sentences_for_a_log() {
     let sentences = [
