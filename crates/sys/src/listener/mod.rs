@@ -1,16 +1,17 @@
 //! Listening sockets: TCP, unix and abstract.
 
 mod address;
+mod queue;
 mod unix;
 
 use std::io;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 pub use address::Address;
+pub use queue::{Queue, somaxconn};
 
 /// How to bind. The default is uWSGI's: a queue of 100, the mode that the umask leaves, our own user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,15 +66,6 @@ pub struct Listener {
     /// Where it listens: as the kernel says, so with the real port where 0 was asked for.
     pub address: Address,
     file: Option<unix::FileId>,
-}
-
-/// Connections that nobody has accepted yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Queue {
-    /// How many wait.
-    pub waiting: u32,
-    /// How many may wait before the kernel turns new ones away.
-    pub max: u32,
 }
 
 /// Makes a socket and listens on `address`.
@@ -208,11 +200,14 @@ impl Listener {
         Ok(true)
     }
 
-    /// How full the queue of connections is; `None` for unix sockets, whose kernel interface does not tell.
+    /// How full the queue of connections is.
+    ///
+    /// `None` for a unix socket where the kernel does not tell (no `unix_diag`, or another network namespace).
+    /// Costs a few system calls: for statistics, not for each request.
     pub fn queue(&self) -> io::Result<Option<Queue>> {
         match self.address {
-            Address::Tcp(_) => tcp_queue(self.fd.as_fd()).map(Some),
-            Address::Unix(_) | Address::Abstract(_) => Ok(None),
+            Address::Tcp(_) => queue::of_tcp(self.fd.as_fd()).map(Some),
+            Address::Unix(_) | Address::Abstract(_) => queue::of_unix(self.fd.as_fd()),
         }
     }
 }
@@ -227,37 +222,4 @@ impl From<Listener> for OwnedFd {
     fn from(listener: Listener) -> OwnedFd {
         listener.fd
     }
-}
-
-/// Of a listening socket TCP_INFO tells the queue in two fields that otherwise count segments
-/// (`tcp_get_info` in the kernel).
-fn tcp_queue(fd: BorrowedFd<'_>) -> io::Result<Queue> {
-    let mut info = MaybeUninit::<libc::tcp_info>::zeroed();
-    let mut len = size_of::<libc::tcp_info>() as libc::socklen_t;
-    // SAFETY: the pointer and size are those of `info`, which outlives the call.
-    let result = unsafe {
-        let info = info.as_mut_ptr().cast();
-        libc::getsockopt(
-            fd.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_INFO,
-            info,
-            &raw mut len,
-        )
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: plain integers, zeroed before the kernel filled in as much as it knows.
-    let info = unsafe { info.assume_init() };
-    Ok(Queue {
-        waiting: info.tcpi_unacked,
-        max: info.tcpi_sacked,
-    })
-}
-
-/// The longest queue the kernel grants (`net.core.somaxconn`).
-pub fn somaxconn() -> io::Result<u32> {
-    let text = std::fs::read_to_string("/proc/sys/net/core/somaxconn")?;
-    text.trim().parse().map_err(io::Error::other)
 }
