@@ -1,4 +1,63 @@
-//! uwgate: argv to role to run.
+//! uwgate: from the command line to a running instance.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod demo;
+mod interpreter;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use uwgate_config::{Finding, Loaded, Severity};
+use uwgate_server::master;
+
+fn main() -> ExitCode {
+    uwgate_server::log::init();
+    let args: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match args.first().and_then(|first| first.to_str()) {
+        None => demo::run(),
+        Some("--version" | "-V") => {
+            println!("uwgate {}", env!("CARGO_PKG_VERSION"));
+            ExitCode::SUCCESS
+        }
+        Some(_) => serve(args),
+    }
+}
+
+/// Runs the instance that `args` describe.
+fn serve(args: Vec<OsString>) -> ExitCode {
+    let launcher = interpreter::Launcher { args };
+    let loaded = match load(&launcher.args) {
+        Ok(loaded) => loaded,
+        Err(findings) => {
+            for finding in &findings {
+                eprintln!("{finding}");
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    tracing::info!(
+        "*** Starting uwgate {} (pid: {}) ***",
+        env!("CARGO_PKG_VERSION"),
+        std::process::id()
+    );
+    for finding in &loaded.findings {
+        announce(finding);
+    }
+    exit_code(master::run(loaded, &launcher))
+}
+
+fn load(args: &[OsString]) -> Result<Loaded, Vec<Finding>> {
+    uwgate_config::load(args, std::env::vars_os())
+}
+
+fn announce(finding: &Finding) {
+    match finding.severity {
+        Severity::Error => tracing::error!("{finding}"),
+        Severity::Warning => tracing::warn!("{finding}"),
+        Severity::Note => tracing::info!("{finding}"),
+    }
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

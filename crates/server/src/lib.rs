@@ -1,2 +1,29 @@
-//! Under construction.
+//! An instance of uwgate: one master, a zygote for each generation of the application, and the workers that serve.
+//!
+//! This crate knows no Python. What calls the application is a [`Host`], and what forks workers a
+//! [`zygote::Nursery`]; the `uwgate-python` crate brings both.
+//!
+//! # One request
+//! `worker::accept` takes a connection, `connection` turns its bytes into an [`exchange::Request`], [`Host::serve`]
+//! answers through an [`exchange::Response`], `log` writes the line. All of that happens on one thread without a
+//! hand-off; only what a slow reader has not taken goes to `worker::offload`.
+//!
+//! # One process
+//! [`master`] binds the sockets and starts a zygote: the application's own Python, with this crate inside an
+//! extension module. [`zygote`] loads the application and forks on demand; [`worker`] is what a fork becomes. They
+//! talk in [`message`]s over `SOCK_SEQPACKET` pairs, and share a [`scoreboard`].
 #![forbid(unsafe_code)]
+
+mod connection;
+pub mod exchange;
+mod host;
+pub mod inherit;
+pub mod listen;
+pub mod log;
+pub mod master;
+pub mod message;
+pub mod scoreboard;
+pub mod worker;
+pub mod zygote;
+
+pub use host::{Host, Served};

@@ -98,7 +98,9 @@ fn ctime(seconds: u64) -> String {
     if !known {
         return String::new();
     }
-    let letters = text.iter().map(|&letter| char::from(letter.cast_unsigned()));
+    let letters = text
+        .iter()
+        .map(|&letter| char::from(letter.cast_unsigned()));
     letters.take_while(|letter| !letter.is_control()).collect()
 }
 

@@ -14,5 +14,6 @@ pub mod clock;
 pub mod listener;
 pub mod memory;
 pub mod process;
+pub mod readiness;
 pub mod signals;
 pub mod socket;

@@ -61,6 +61,26 @@ impl Spawn {
     /// Starts it. Returns after the exec has succeeded; what made it fail (no such file, no permission, not a
     /// program, no such directory) is the error, and then no child is left to reap.
     pub fn spawn(self) -> io::Result<Pid> {
+        let (mut command, reserved) = self.prepare(Some(super::this()))?;
+        let child = command.spawn();
+        drop(reserved);
+        let id = i32::try_from(child?.id()).ok().and_then(Pid::from_raw);
+        id.ok_or_else(|| io::Error::other("the kernel gave a process id that is none"))
+    }
+
+    /// Becomes it: same pid, same parent. Returns only when that failed.
+    ///
+    /// The process must have a single thread. After an error it is good for reporting and ending only: its signals
+    /// are the defaults, and what it held at the numbers in `fds` is lost.
+    pub fn exec(self) -> io::Error {
+        match self.prepare(super::parent()) {
+            Ok((mut command, _reserved)) => command.exec(),
+            Err(error) => error,
+        }
+    }
+
+    /// The command, and what has to stay open until it has started.
+    fn prepare(self, parent: Option<Pid>) -> io::Result<(Command, Reserved)> {
         let Spawn {
             program,
             arg0,
@@ -83,9 +103,7 @@ impl Spawn {
         if let Some(cwd) = cwd {
             command.current_dir(cwd);
         }
-        let reserved = reserve(&fds)?;
-        let mut fds = FdMap::new(fds)?;
-        let parent = super::this();
+        let (moves, reserved) = plan_moves(fds)?;
         let in_child = move || {
             signals::reset_to_default();
             if new_session {
@@ -96,79 +114,78 @@ impl Spawn {
             if let Some(signal) = death_signal {
                 die_with(parent, signal)?;
             }
-            fds.put_in_place()
+            put_in_place(&moves)
         };
         // SAFETY: the closure runs between fork and exec. It makes plain system calls only: no allocation, no lock,
         // no panic; an `io::Error` made from an errno allocates nothing.
         unsafe { command.pre_exec(in_child) };
-        let child = command.spawn();
-        drop(reserved);
-        let id = i32::try_from(child?.id()).ok().and_then(Pid::from_raw);
-        id.ok_or_else(|| io::Error::other("the kernel gave a process id that is none"))
+        Ok((command, reserved))
     }
 }
 
 /// Async-signal-safe.
-fn die_with(parent: Pid, signal: Signal) -> io::Result<()> {
+fn die_with(parent: Option<Pid>, signal: Signal) -> io::Result<()> {
     super::set_death_signal(signal)?;
-    if super::parent() != Some(parent) {
+    if super::parent() != parent {
         return Err(io::Error::from_raw_os_error(libc::ESRCH));
     }
     Ok(())
 }
 
-/// Occupies the wanted numbers that are free here, so that nothing `Command` opens for its own use (it learns about
-/// a failed exec through a pipe) sits on a number that the child is about to overwrite.
-fn reserve(fds: &[(OwnedFd, RawFd)]) -> io::Result<Vec<OwnedFd>> {
-    let Some(highest) = fds.iter().map(|(_, number)| *number).max() else {
-        return Ok(Vec::new());
+/// A descriptor and the number it gets. Sources sit above all targets, so no move overwrites another's source.
+type Moves = Vec<(OwnedFd, RawFd)>;
+
+/// Occupies every number up to the highest target: nothing that `Command` opens for itself (it learns about a failed
+/// exec through a pipe) may sit where the child is about to put something else.
+type Reserved = Vec<OwnedFd>;
+
+fn plan_moves(fds: Vec<(OwnedFd, RawFd)>) -> io::Result<(Moves, Reserved)> {
+    let mut numbers: Vec<RawFd> = fds.iter().map(|(_, number)| *number).collect();
+    numbers.sort_unstable();
+    if numbers.first().is_some_and(|&lowest| lowest < 0)
+        || numbers.windows(2).any(|pair| pair[0] == pair[1])
+    {
+        let why = "two descriptors for one number, or a negative one";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    let Some(&highest) = numbers.last() else {
+        return Ok((Moves::new(), Reserved::new()));
     };
-    let null = File::open("/dev/null")?;
-    let mut reserved = Vec::new();
-    loop {
-        let fd = rustix::io::fcntl_dupfd_cloexec(&null, 3)?;
-        if fd.as_raw_fd() > highest {
-            return Ok(reserved);
-        }
+    let (mut moves, mut reserved) = (Moves::new(), fill_up_to(highest)?);
+    for (fd, number) in fds {
+        moves.push((
+            rustix::io::fcntl_dupfd_cloexec(&fd, highest.saturating_add(1))?,
+            number,
+        ));
+        // The original may well be below the highest target, so it keeps its place until the end.
         reserved.push(fd);
     }
+    Ok((moves, reserved))
 }
 
-/// Descriptors on their way to their numbers. Sources sit above all targets, so no step overwrites another's source.
-struct FdMap {
-    moves: Vec<(OwnedFd, RawFd)>,
+fn fill_up_to(highest: RawFd) -> io::Result<Reserved> {
+    let null = File::open("/dev/null")?;
+    let mut reserved = Reserved::new();
+    while !reserved
+        .last()
+        .is_some_and(|fd: &OwnedFd| fd.as_raw_fd() > highest)
+    {
+        reserved.push(rustix::io::fcntl_dupfd_cloexec(&null, 3)?);
+    }
+    reserved.push(null.into());
+    Ok(reserved)
 }
 
-impl FdMap {
-    fn new(fds: Vec<(OwnedFd, RawFd)>) -> io::Result<FdMap> {
-        let highest = fds.iter().map(|(_, number)| *number).max().unwrap_or(0);
-        let mut numbers: Vec<RawFd> = fds.iter().map(|(_, number)| *number).collect();
-        numbers.sort_unstable();
-        if numbers.iter().any(|&number| number < 0)
-            || numbers.windows(2).any(|pair| pair[0] == pair[1])
-        {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "two descriptors for one number, or a negative one",
-            ));
+/// Runs in the child. Async-signal-safe: dup2 only.
+fn put_in_place(moves: &[(OwnedFd, RawFd)]) -> io::Result<()> {
+    for (fd, number) in moves {
+        // SAFETY: nothing that lives at `number` will be used again by this program: exec follows, or the end.
+        // dup2 clears close-on-exec, as source and target differ.
+        if unsafe { libc::dup2(fd.as_raw_fd(), *number) } < 0 {
+            return Err(io::Error::last_os_error());
         }
-        let raise = |(fd, number)| Ok((rustix::io::fcntl_dupfd_cloexec(&fd, highest + 1)?, number));
-        Ok(FdMap {
-            moves: fds.into_iter().map(raise).collect::<io::Result<_>>()?,
-        })
     }
-
-    /// Runs in the child. Async-signal-safe: dup2 only.
-    fn put_in_place(&mut self) -> io::Result<()> {
-        for (fd, number) in &self.moves {
-            // SAFETY: the child owns nothing at `number` that this program will use again: exec follows.
-            // dup2 clears close-on-exec, as source and target differ.
-            if unsafe { libc::dup2(fd.as_raw_fd(), *number) } < 0 {
-                return Err(io::Error::last_os_error());
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Becomes the program [`SELF`] with another argument list: same process, same pid, descriptors without

@@ -1,0 +1,203 @@
+//! From a request's var block to the WSGI environ.
+
+use std::collections::HashMap;
+
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyString};
+use uwgate_config::Options;
+use uwgate_server::exchange::Request;
+use uwsgi_codec::Vars;
+
+use crate::apps::{Apps, Choice};
+use crate::file_wrapper::FileWrapper;
+use crate::input::Input;
+
+/// So many different keys are kept as Python strings; a client that invents header names wins no memory.
+const KEYS_KEPT: usize = 512;
+
+/// Makes environs; one for each thread.
+pub(crate) struct Environ {
+    /// The keys that are the same in each request.
+    template: Py<PyDict>,
+    keys: HashMap<Box<[u8]>, Py<PyString>>,
+    input: Py<PyString>,
+    http: Py<PyString>,
+    https: Py<PyString>,
+    url_scheme: Py<PyString>,
+}
+
+/// A request's environ and who is to get it.
+pub(crate) struct Prepared<'py, 'a> {
+    pub(crate) environ: Bound<'py, PyDict>,
+    pub(crate) choice: Option<Choice<'a>>,
+}
+
+impl Environ {
+    pub(crate) fn new(py: Python<'_>, options: &Options, core: usize) -> PyResult<Self> {
+        Ok(Self {
+            template: template(py, options, core)?.unbind(),
+            keys: HashMap::new(),
+            input: PyString::intern(py, "wsgi.input").unbind(),
+            http: PyString::intern(py, "http").unbind(),
+            https: PyString::intern(py, "https").unbind(),
+            url_scheme: PyString::intern(py, "wsgi.url_scheme").unbind(),
+        })
+    }
+
+    /// The environ of a request, and the application that it goes to.
+    pub(crate) fn prepare<'py, 'a>(
+        &mut self,
+        py: Python<'py>,
+        request: &Request,
+        input: &Py<Input>,
+        apps: &'a Apps,
+    ) -> PyResult<Prepared<'py, 'a>> {
+        let environ = self.template.bind(py).copy()?;
+        let mut facts = Facts::default();
+        for (key, value) in request.vars() {
+            environ.set_item(self.key(py, key), text(py, value))?;
+            facts.note(key, value);
+        }
+        environ.set_item(self.input.bind(py), input)?;
+        let scheme = match facts.is_https(request.trusts_forwarded()) {
+            true => &self.https,
+            false => &self.http,
+        };
+        environ.set_item(self.url_scheme.bind(py), scheme)?;
+        if request.is_chunked() {
+            environ.set_item("wsgi.input_terminated", true)?;
+        }
+        if request.modifier1() == uwsgi_codec::modifier::WSGI_MANAGE_PATH_INFO {
+            facts.cut_script_name(py, &environ)?;
+        }
+        let choice = choose(py, apps, request.vars(), &environ)?;
+        Ok(Prepared { environ, choice })
+    }
+
+    fn key<'py>(&mut self, py: Python<'py>, key: &[u8]) -> Bound<'py, PyString> {
+        if let Some(known) = self.keys.get(key) {
+            return known.bind(py).clone();
+        }
+        let made = text(py, key);
+        if self.keys.len() < KEYS_KEPT {
+            self.keys.insert(key.into(), made.clone().unbind());
+        }
+        made
+    }
+}
+
+/// A native string of PEP 3333: one character for each byte.
+fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
+    // SAFETY: the pointer and length are those of a slice; latin-1 decodes any bytes, so the result is a new str,
+    // or null when memory is out, which `from_owned_ptr` turns into the panic that is right then.
+    unsafe {
+        let decoded = pyo3::ffi::PyUnicode_DecodeLatin1(
+            bytes.as_ptr().cast(),
+            bytes.len() as pyo3::ffi::Py_ssize_t,
+            std::ptr::null(),
+        );
+        Bound::from_owned_ptr(py, decoded).cast_into_unchecked()
+    }
+}
+
+/// What of the variables decides about the request itself.
+#[derive(Default)]
+struct Facts<'a> {
+    uwsgi_scheme: Option<&'a [u8]>,
+    https: &'a [u8],
+    forwarded_proto: &'a [u8],
+    forwarded_ssl: &'a [u8],
+    script_name: &'a [u8],
+    path_info: &'a [u8],
+}
+
+impl<'a> Facts<'a> {
+    fn note(&mut self, key: &[u8], value: &'a [u8]) {
+        match key {
+            b"UWSGI_SCHEME" => self.uwsgi_scheme = Some(value),
+            b"HTTPS" => self.https = value,
+            b"HTTP_X_FORWARDED_PROTO" => self.forwarded_proto = value,
+            b"HTTP_X_FORWARDED_SSL" => self.forwarded_ssl = value,
+            b"SCRIPT_NAME" => self.script_name = value,
+            b"PATH_INFO" => self.path_info = value,
+            _ => {}
+        }
+    }
+
+    /// uWSGI's order. The forwarded headers come from whoever sent the request, so they count only from a proxy that
+    /// an option names; uWSGI believes everybody.
+    fn is_https(&self, trusts_forwarded: bool) -> bool {
+        if let Some(scheme) = self.uwsgi_scheme {
+            return scheme.eq_ignore_ascii_case(b"https");
+        }
+        let on = self.https.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"on"));
+        let forwarded = trusts_forwarded
+            && (self.forwarded_proto.eq_ignore_ascii_case(b"https")
+                || self.forwarded_ssl.eq_ignore_ascii_case(b"on"));
+        on || self.https.starts_with(b"1") || forwarded
+    }
+
+    /// modifier1 30: the front server left the SCRIPT_NAME in the PATH_INFO.
+    fn cut_script_name(&self, py: Python<'_>, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+        match self.path_info.strip_prefix(self.script_name) {
+            Some(rest) => environ.set_item("PATH_INFO", text(py, rest)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// With one application there is nothing to choose, and nothing is looked up.
+fn choose<'a>(
+    py: Python<'_>,
+    apps: &'a Apps,
+    vars: Vars<'_>,
+    environ: &Bound<'_, PyDict>,
+) -> PyResult<Option<Choice<'a>>> {
+    if !apps.needs_path() {
+        return Ok(apps.choose(b"", b""));
+    }
+    let (script_name, path_info) = (vars.get(b"SCRIPT_NAME"), vars.get(b"PATH_INFO"));
+    let path_info = path_info.unwrap_or_default();
+    let choice = apps.choose(script_name.unwrap_or_default(), path_info);
+    if let Some(Choice {
+        script_name: Some(script_name),
+        ..
+    }) = &choice
+    {
+        let rest = path_info.strip_prefix(script_name.as_bytes()).unwrap_or(path_info);
+        environ.set_item("SCRIPT_NAME", script_name)?;
+        environ.set_item("PATH_INFO", text(py, rest))?;
+    }
+    Ok(choice)
+}
+
+/// What is the same in each request, with uWSGI's types.
+fn template<'py>(py: Python<'py>, options: &Options, core: usize) -> PyResult<Bound<'py, PyDict>> {
+    let (workers, python) = (&options.workers, &options.python);
+    let environ = PyDict::new(py);
+    environ.set_item("wsgi.version", (1, 0))?;
+    environ.set_item("wsgi.errors", error_stream(py)?)?;
+    environ.set_item("wsgi.run_once", false)?;
+    environ.set_item("wsgi.multithread", workers.threads > 1)?;
+    environ.set_item("wsgi.multiprocess", workers.processes != 1)?;
+    if !python.wsgi_disable_file_wrapper {
+        environ.set_item("wsgi.file_wrapper", py.get_type::<FileWrapper>())?;
+    }
+    let version = concat!("uwgate ", env!("CARGO_PKG_VERSION"));
+    environ.set_item("uwsgi.version", PyBytes::new(py, version.as_bytes()))?;
+    let node = uwgate_server::listen::host_name();
+    environ.set_item("uwsgi.node", PyBytes::new(py, node.as_bytes()))?;
+    if workers.threads > 1 {
+        environ.set_item("uwsgi.core", core)?;
+    }
+    Ok(environ)
+}
+
+/// A text stream on file descriptor 2 that writes each line at once.
+fn error_stream(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let options = PyDict::new(py);
+    options.set_item("buffering", 1)?;
+    options.set_item("errors", "backslashreplace")?;
+    options.set_item("closefd", false)?;
+    py.import("io")?.call_method("open", (2, "w"), Some(&options))
+}

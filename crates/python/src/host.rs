@@ -1,0 +1,216 @@
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use pyo3::exceptions::PySystemExit;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use uwgate_config::Options;
+use uwgate_server::exchange::{Request, Response};
+use uwgate_server::{Host, Served};
+
+use crate::apps::Apps;
+use crate::body;
+use crate::environ::{Environ, Prepared};
+use crate::errors;
+use crate::input::Input;
+use crate::responder::Responder;
+
+/// Calls WSGI applications.
+pub(crate) struct PythonHost {
+    options: Arc<Options>,
+    apps: Apps,
+}
+
+/// What a thread keeps from one request to the next.
+struct Kit {
+    environ: Environ,
+    input: Py<Input>,
+    responder: Py<Responder>,
+    /// The responder's bound method.
+    start_response: Py<PyAny>,
+}
+
+thread_local! {
+    static KIT: RefCell<Option<Kit>> = const { RefCell::new(None) };
+}
+
+impl PythonHost {
+    pub(crate) fn new(options: &Arc<Options>, apps: Apps) -> Self {
+        Self {
+            options: Arc::clone(options),
+            apps,
+        }
+    }
+}
+
+impl Host for PythonHost {
+    fn thread_started(&self) {
+        // SAFETY: a thread may ask for its state at any time while the interpreter lives, and it lives as long as this
+        // process. The state is kept for the thread's whole life: made and freed in each request it would cost more
+        // than the request.
+        unsafe {
+            ffi::PyGILState_Ensure();
+            ffi::PyEval_SaveThread();
+        }
+    }
+
+    fn serve(&self, request: Box<Request>, response: Box<Response>) -> Served {
+        Python::attach(|py| {
+            let kit = KIT.take().filter(|kit| kit.is_unshared(py));
+            let kit = kit.map_or_else(|| Kit::new(py, &self.options), Ok);
+            match kit {
+                Ok(mut kit) => {
+                    let served = self.answer(py, &mut kit, request, response);
+                    KIT.set(Some(kit));
+                    served
+                }
+                Err(error) => unserved(py, &error, request, response),
+            }
+        })
+    }
+
+    fn detached(wait: &mut dyn FnMut()) {
+        // SAFETY: called on a thread that is attached, from inside `serve`; `wait` does not touch Python. The guard
+        // attaches again also when `wait` unwinds.
+        let _attach_again = AttachAgain(unsafe { ffi::PyEval_SaveThread() });
+        wait();
+    }
+}
+
+struct AttachAgain(*mut ffi::PyThreadState);
+
+impl Drop for AttachAgain {
+    fn drop(&mut self) {
+        // SAFETY: the state is the one that `PyEval_SaveThread` returned on this thread.
+        unsafe { ffi::PyEval_RestoreThread(self.0) };
+    }
+}
+
+impl PythonHost {
+    fn answer(
+        &self,
+        py: Python<'_>,
+        kit: &mut Kit,
+        request: Box<Request>,
+        response: Box<Response>,
+    ) -> Served {
+        let prepared = kit.environ.prepare(py, &request, &kit.input, &self.apps);
+        let Prepared { environ, choice } = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => return unserved(py, &error, request, response),
+        };
+        let Some(choice) = choice else {
+            return no_app(request, response);
+        };
+        let (input, responder) = (kit.input.bind(py), kit.responder.bind(py));
+        input.borrow_mut().open(request);
+        responder.borrow_mut().open(response);
+        let start_response = kit.start_response.bind(py);
+        let app = choice.app.callable.bind(py);
+        let result = app.call1((environ, start_response));
+        let outcome = result.and_then(|result| {
+            let sent = body::send(responder, &result);
+            let closed = close(&result);
+            sent.and(closed)
+        });
+        let mut request = input.try_borrow_mut().ok().and_then(|mut input| input.close());
+        let mut response = responder.try_borrow_mut().ok().and_then(|mut it| it.close());
+        if let Err(error) = &outcome {
+            self.fail(py, error, response.as_deref_mut());
+        }
+        if response.is_none() {
+            request = None;
+        }
+        Served {
+            request,
+            response,
+            app: Some(choice.id),
+            raised: outcome.is_err(),
+        }
+    }
+
+    /// The application raised: its traceback for the log, and a page for the client if that is still possible.
+    fn fail(&self, py: Python<'_>, error: &PyErr, response: Option<&mut Response>) {
+        errors::log_exception(py, error);
+        if error.is_instance_of::<PySystemExit>(py) {
+            tracing::warn!("the application raised SystemExit in a request; the worker goes on");
+        }
+        let Some(response) = response else {
+            return;
+        };
+        if response.is_complete() {
+            return;
+        }
+        if response.is_sent() {
+            return response.abandon();
+        }
+        let page = match self.options.python.catch_exceptions {
+            true => errors::render(py, error),
+            false => "Internal Server Error".to_owned(),
+        };
+        internal_server_error(response, page.as_bytes());
+    }
+}
+
+/// `close()` of what the application returned, whatever happened before (PEP 3333).
+fn close(result: &Bound<'_, PyAny>) -> PyResult<()> {
+    if !body::has_close(result) {
+        return Ok(());
+    }
+    match result.getattr_opt(pyo3::intern!(result.py(), "close"))? {
+        Some(close) => close.call0().map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+fn unserved(
+    py: Python<'_>,
+    error: &PyErr,
+    request: Box<Request>,
+    mut response: Box<Response>,
+) -> Served {
+    errors::log_exception(py, error);
+    internal_server_error(&mut response, b"Internal Server Error");
+    Served {
+        request: Some(request),
+        response: Some(response),
+        app: None,
+        raised: true,
+    }
+}
+
+fn no_app(request: Box<Request>, mut response: Box<Response>) -> Served {
+    tracing::error!("--- no python application found, check your startup logs for errors ---");
+    internal_server_error(&mut response, b"Internal Server Error");
+    Served {
+        request: Some(request),
+        response: Some(response),
+        app: None,
+        raised: false,
+    }
+}
+
+fn internal_server_error(response: &mut Response, page: &[u8]) {
+    // Both lines are well-formed, and a client that is gone shows in the response.
+    let _ = response.start(b"500 Internal Server Error");
+    let _ = response.header(b"Content-Type", b"text/plain");
+    let _ = response.finish_with(page);
+}
+
+impl Kit {
+    fn new(py: Python<'_>, options: &Options) -> PyResult<Self> {
+        let responder = Bound::new(py, Responder::new())?;
+        Ok(Self {
+            environ: Environ::new(py, options, uwgate_server::worker::core())?,
+            input: Py::new(py, Input::new())?,
+            start_response: responder.getattr("start_response")?.unbind(),
+            responder: responder.unbind(),
+        })
+    }
+
+    /// Whether the application has kept neither `wsgi.input` nor `start_response`: what it holds on to must not
+    /// belong to somebody else's request.
+    fn is_unshared(&self, py: Python<'_>) -> bool {
+        self.input.get_refcnt(py) == 1 && self.start_response.get_refcnt(py) == 1
+    }
+}

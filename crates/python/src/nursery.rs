@@ -1,0 +1,78 @@
+use std::io;
+use std::sync::Arc;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use uwgate_config::Options;
+use uwgate_server::inherit::Inherited;
+use uwgate_server::zygote::Nursery;
+use uwgate_sys::process::Fork;
+
+use crate::apps::Apps;
+use crate::errors;
+use crate::host::PythonHost;
+use crate::load;
+
+/// Loads the applications and forks with Python's hooks around it.
+pub(crate) struct PythonNursery {
+    options: Arc<Options>,
+    apps: Apps,
+}
+
+impl PythonNursery {
+    /// Prepares the interpreter: paths, working directory, streams. No code of the user runs yet.
+    pub(crate) fn new(py: Python<'_>, inherited: &Inherited) -> PyResult<Self> {
+        let options = Arc::clone(&inherited.options);
+        load::prepare(py, &options.python)?;
+        Ok(Self {
+            apps: Apps::new(&options.python),
+            options,
+        })
+    }
+}
+
+impl Nursery for PythonNursery {
+    type Host = PythonHost;
+
+    fn load(&mut self) -> u32 {
+        Python::attach(|py| load::all(py, &self.options.python, &mut self.apps));
+        self.apps.count()
+    }
+
+    fn settle(&mut self) {
+        Python::attach(|py| {
+            // Pages that the collector never writes to stay shared with the workers.
+            let freeze = || -> PyResult<()> {
+                let gc = py.import("gc")?;
+                gc.call_method0("collect")?;
+                gc.call_method0("freeze")?;
+                Ok(())
+            };
+            if let Err(error) = freeze() {
+                errors::log_exception(py, &error);
+            }
+        });
+    }
+
+    fn fork(&mut self) -> io::Result<Fork> {
+        Python::attach(|_| {
+            // SAFETY: the thread is attached, as the three hooks want it, and each branch calls its own one.
+            // Threads that the application has started do not run while we are attached, and are reported to its
+            // owner; the hooks see to the locks that they might hold.
+            unsafe {
+                ffi::PyOS_BeforeFork();
+                let fork = uwgate_sys::process::fork_adopted();
+                match &fork {
+                    Ok(Fork::Child) => ffi::PyOS_AfterFork_Child(),
+                    Ok(Fork::Parent(_)) | Err(_) => ffi::PyOS_AfterFork_Parent(),
+                }
+                fork
+            }
+        })
+    }
+
+    fn host(&mut self, _worker: u32) -> PythonHost {
+        let apps = std::mem::replace(&mut self.apps, Apps::new(&self.options.python));
+        PythonHost::new(&self.options, apps)
+    }
+}

@@ -1,0 +1,168 @@
+use pyo3::exceptions::{PyAssertionError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use uwgate_server::exchange::Response;
+
+/// The response as the application sees it: `start_response` and the `write` that it returns are its bound methods.
+#[pyclass(module = "uwsgi")]
+pub(crate) struct Responder {
+    response: Option<Box<Response>>,
+    /// The bound `write`, made when first asked for.
+    write: Option<Py<PyAny>>,
+}
+
+impl Responder {
+    pub(crate) fn new() -> Self {
+        Self {
+            response: None,
+            write: None,
+        }
+    }
+
+    pub(crate) fn open(&mut self, response: Box<Response>) {
+        self.response = Some(response);
+    }
+
+    pub(crate) fn close(&mut self) -> Option<Box<Response>> {
+        self.response.take()
+    }
+
+    /// # Errors
+    /// RuntimeError after the request.
+    pub(crate) fn response(&mut self) -> PyResult<&mut Response> {
+        let over = || PyRuntimeError::new_err("the request of this start_response is over");
+        self.response.as_deref_mut().ok_or_else(over)
+    }
+}
+
+#[pymethods]
+impl Responder {
+    /// Begins the response; see PEP 3333, "The start_response() Callable".
+    #[pyo3(signature = (status, headers, exc_info = None))]
+    fn start_response(
+        slf: &Bound<'_, Self>,
+        status: &Bound<'_, PyAny>,
+        headers: &Bound<'_, PyAny>,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
+        let exc_info = exc_info.filter(|info| !info.is_none());
+        let mut this = slf.try_borrow_mut()?;
+        let response = this.response()?;
+        match exc_info {
+            Some(info) if response.is_sent() => return Err(raise_again(info)),
+            None if response.is_started() => {
+                return Err(PyAssertionError::new_err(
+                    "start_response() was already called; a second call needs exc_info",
+                ));
+            }
+            _ => {}
+        }
+        begin(response, status, headers)?;
+        if let Some(write) = &this.write {
+            return Ok(write.clone_ref(slf.py()));
+        }
+        drop(this);
+        let write = slf.getattr("write")?.unbind();
+        slf.borrow_mut().write = Some(write.clone_ref(slf.py()));
+        Ok(write)
+    }
+
+    /// Sends a part of the body at once.
+    fn write(&mut self, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let data = data.cast::<PyBytes>().map_err(|_| not_bytes("write()", data))?;
+        let response = self.response()?;
+        if !response.is_started() {
+            return Err(PyAssertionError::new_err("write() before start_response()"));
+        }
+        if data.as_bytes().is_empty() {
+            return Ok(());
+        }
+        response.count_switch();
+        response
+            .write(data.as_bytes())
+            .map_err(|error| PyOSError::new_err(format!("write error: {error}")))
+    }
+
+    fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
+        self.write.as_ref().map_or(Ok(()), |write| visit.call(write))
+    }
+
+    fn __clear__(&mut self) {
+        self.write = None;
+    }
+}
+
+fn begin(
+    response: &mut Response,
+    status: &Bound<'_, PyAny>,
+    headers: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let status = native(status, "the status")?;
+    let headers = headers.cast::<PyList>().map_err(|_| {
+        PyTypeError::new_err("start_response() wants its headers in a list")
+    })?;
+    latin1(status, |bytes| response.start(bytes))?
+        .map_err(|error| PyValueError::new_err(format!("{status:?}: {error}")))?;
+    for header in headers.iter() {
+        if let Err(error) = add(response, &header) {
+            // A half-made head must not leave with the error page.
+            let _ = response.start(b"500 Internal Server Error");
+            response.forget();
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn add(response: &mut Response, header: &Bound<'_, PyAny>) -> PyResult<()> {
+    let pair = header.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2);
+    let Some(pair) = pair else {
+        return Err(PyTypeError::new_err(
+            "a response header must be a tuple of name and value",
+        ));
+    };
+    let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+    let name_text = native(&name, "a header name")?;
+    let value = native(&value, "a header value")?;
+    latin1(name_text, |name| latin1(value, |value| response.header(name, value)))??
+        .map_err(|error| PyValueError::new_err(format!("response header {name_text:?}: {error}")))
+}
+
+/// A str, PEP 3333's "native string".
+fn native<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a str> {
+    match value.cast::<PyString>() {
+        Ok(text) => text.to_str(),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "{what} must be str, not {}",
+            value.get_type().name()?
+        ))),
+    }
+}
+
+/// Gives `use_it` the text as the bytes that a str of PEP 3333 stands for.
+fn latin1<T>(text: &str, use_it: impl FnOnce(&[u8]) -> T) -> PyResult<T> {
+    if text.is_ascii() {
+        return Ok(use_it(text.as_bytes()));
+    }
+    let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
+    match bytes {
+        Ok(bytes) => Ok(use_it(&bytes)),
+        Err(_) => Err(PyValueError::new_err(format!(
+            "{text:?} has characters beyond latin-1, which a head cannot carry"
+        ))),
+    }
+}
+
+/// The error of an application that wanted to replace a head that is gone.
+fn raise_again(exc_info: &Bound<'_, PyAny>) -> PyErr {
+    match exc_info.get_item(1) {
+        Ok(value) => PyErr::from_value(value),
+        Err(error) => error,
+    }
+}
+
+pub(crate) fn not_bytes(what: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let kind = value.get_type().name().map(|name| name.to_string());
+    let kind = kind.unwrap_or_else(|_| "something else".into());
+    PyTypeError::new_err(format!("{what} wants bytes, not {kind}"))
+}

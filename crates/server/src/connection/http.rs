@@ -1,0 +1,45 @@
+use uwgate_http::{Head, Parsed, Peer as HttpPeer, Protocol, Reject, ResponseRules};
+
+use super::{Peer, Pending, Taken, body};
+use crate::exchange::{Block, Request};
+use crate::worker::{Endpoint, Settings};
+
+/// Takes an HTTP head off the bytes received and turns it into the request's var block.
+pub(crate) fn take(
+    request: &mut Request,
+    settings: &Settings,
+    endpoint: &Endpoint,
+    peer: &Peer,
+) -> Result<Taken, Reject> {
+    let mut block = match std::mem::replace(&mut request.block, Block::Received(0..0)) {
+        Block::Translated(block) => block,
+        Block::Received(_) => Vec::new(),
+    };
+    let peer = HttpPeer {
+        server_name: endpoint.server_name.as_bytes(),
+        server_port: endpoint.server_port.as_bytes(),
+        remote_addr: peer.addr.as_bytes(),
+        remote_port: peer.port.as_bytes(),
+        https: false,
+    };
+    let parsed = uwgate_http::parse(request.waiting(), &settings.http_limits, &peer, &mut block);
+    request.block = Block::Translated(block);
+    match parsed? {
+        Parsed::Partial => Ok(Taken::Partial),
+        Parsed::Complete(head) => Ok(Taken::Request(begin(request, &head))),
+    }
+}
+
+fn begin(request: &mut Request, head: &Head) -> Pending {
+    request.start += head.len;
+    request.var_count = usize::from(head.vars);
+    request.body = body(head.framing);
+    Pending {
+        rules: ResponseRules {
+            protocol: Protocol::http(head.version),
+            method: head.method,
+            keep_alive: head.keep_alive,
+        },
+        expects_continue: head.expect_continue,
+    }
+}

@@ -1,0 +1,373 @@
+//! One connection from its first byte to its last, as a state machine that never waits: [`Connection::advance`]
+//! receives, parses, has the host serve and sends until only the peer can go on, and says what for in [`Next`].
+
+mod http;
+mod uwsgi;
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use uwgate_config::Protocol;
+use uwgate_http::{Framing, Reject, ResponseRules};
+use uwgate_sys::socket::PeerAddr;
+
+use crate::exchange::{Body, Chunked, Request, Response, Socket};
+use crate::host::Host;
+use crate::worker::{Endpoint, Engine};
+
+/// So many requests of one connection are served in a row before others get their turn.
+const IN_A_ROW: u32 = 16;
+
+/// A connection of either protocol.
+pub(crate) struct Connection {
+    socket: Socket,
+    endpoint: Arc<Endpoint>,
+    peer: Peer,
+    /// Both halves are here unless a host or the offload thread has them.
+    request: Option<Box<Request>>,
+    response: Option<Box<Response>>,
+    stage: Stage,
+    /// The kernel had no more bytes when asked last.
+    drained: bool,
+    /// Requests served.
+    requests: u64,
+    /// Those of them served without a pause.
+    in_a_row: u32,
+}
+
+/// What must happen before [`Connection::advance`] can do more.
+pub(crate) enum Next {
+    /// The peer has to send.
+    Readable(Patience),
+    /// The peer has to take the rest of this response; [`Connection::sent`] wants it back.
+    Send(Box<Response>),
+    /// Somebody else should have a turn.
+    Yield,
+    /// Nothing: drop the connection.
+    Close,
+}
+
+/// How long the peer may take, by what it is expected to send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// The first byte of the first request.
+    FirstByte,
+    /// The first byte of a next request on a connection that was kept alive.
+    NextRequest,
+    /// The whole of a head.
+    Head,
+    /// More of a body.
+    Body,
+    /// The end of what it was sending when we had already answered.
+    Linger,
+}
+
+enum Stage {
+    Head,
+    Body(Pending),
+    /// The answer is out; waiting for the offload thread or for the next head.
+    Answered(Answered),
+    /// Our side is closed. What the peer still sends is thrown away, so that no reset overtakes the answer
+    /// (RFC 9112 section 9.6).
+    Linger,
+}
+
+/// A request whose head is complete.
+pub(crate) struct Pending {
+    pub(crate) rules: ResponseRules,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub(crate) expects_continue: bool,
+}
+
+/// What is still to be logged about a request.
+struct Answered {
+    begun: Instant,
+    app: Option<u16>,
+}
+
+/// What a protocol's parser made of the bytes received.
+pub(crate) enum Taken {
+    Partial,
+    Request(Pending),
+    /// Not a request: answer with these bytes and close.
+    Reply(Vec<u8>),
+}
+
+/// The other end, as text for the environ.
+pub(crate) struct Peer {
+    pub(crate) addr: String,
+    pub(crate) port: String,
+}
+
+impl Peer {
+    fn new(address: PeerAddr) -> Self {
+        match address.ip() {
+            Some(ip) => Self {
+                addr: ip.ip().to_canonical().to_string(),
+                port: ip.port().to_string(),
+            },
+            None => Self {
+                addr: String::new(),
+                port: String::new(),
+            },
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new<H: Host>(
+        socket: Socket,
+        address: PeerAddr,
+        endpoint: Arc<Endpoint>,
+        engine: &Engine<H>,
+    ) -> Self {
+        let timeout = engine.settings.socket_timeout;
+        Self {
+            request: Some(Request::new(Arc::clone(&socket), timeout, H::detached)),
+            response: Some(Response::new(Arc::clone(&socket), timeout, H::detached)),
+            socket,
+            endpoint,
+            peer: Peer::new(address),
+            stage: Stage::Head,
+            drained: false,
+            requests: 0,
+            in_a_row: 0,
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Requests served so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Says that the socket may have something to read again.
+    pub(crate) fn readable(&mut self) {
+        self.drained = false;
+        self.in_a_row = 0;
+    }
+
+    /// Gives back a response that [`Next::Send`] handed out; `None` when its rest could not be sent.
+    pub(crate) fn sent(&mut self, response: Option<Box<Response>>) {
+        self.response = response;
+    }
+
+    /// Goes as far as possible without waiting for the peer.
+    pub(crate) fn advance<H: Host>(&mut self, engine: &Engine<H>, expired: bool) -> Next {
+        loop {
+            let step = match &mut self.stage {
+                Stage::Head => self.head(engine),
+                Stage::Body(_) => self.body(engine),
+                Stage::Answered(_) => self.answered(engine),
+                Stage::Linger => self.linger(),
+            };
+            match step {
+                Step::Again => {}
+                Step::Then(next) => return next,
+                Step::Missing(patience) if self.drained => return Next::Readable(patience),
+                Step::Missing(patience) => match self.receive() {
+                    Received::Bytes => {}
+                    Received::Nothing => return Next::Readable(patience),
+                    Received::End if expired => return self.time_is_up(engine, patience),
+                    Received::End => return Next::Close,
+                },
+                Step::Refused(reject) => self.refuse(engine, reject),
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Received {
+        let Some(request) = &mut self.request else {
+            return Received::End;
+        };
+        match request.receive() {
+            Ok(Some(received)) if received.len > 0 => {
+                self.drained = received.drained;
+                Received::Bytes
+            }
+            Ok(None) => Received::Nothing,
+            // A reset is an end like any other: there is nobody left to tell.
+            Ok(Some(_)) | Err(_) => Received::End,
+        }
+    }
+
+    fn head<H: Host>(&mut self, engine: &Engine<H>) -> Step {
+        let Some(request) = &mut self.request else {
+            return Step::Then(Next::Close);
+        };
+        if request.waiting().is_empty() {
+            let patience = match self.requests {
+                0 => Patience::FirstByte,
+                _ => Patience::NextRequest,
+            };
+            return Step::Missing(patience);
+        }
+        if self.in_a_row == IN_A_ROW {
+            self.in_a_row = 0;
+            return Step::Then(Next::Yield);
+        }
+        let taken = match self.endpoint.protocol {
+            Protocol::Uwsgi => uwsgi::take(request, &engine.settings),
+            Protocol::Http => http::take(request, &engine.settings, &self.endpoint, &self.peer),
+        };
+        match taken {
+            Ok(Taken::Partial) => Step::Missing(Patience::Head),
+            Ok(Taken::Request(pending)) => self.begin_body(engine, pending),
+            Ok(Taken::Reply(bytes)) => self.reply(&bytes),
+            Err(reject) => Step::Refused(reject),
+        }
+    }
+
+    fn begin_body<H: Host>(&mut self, engine: &Engine<H>, pending: Pending) -> Step {
+        let length = self.request.as_ref().and_then(|request| request.left());
+        if engine.settings.limit_post.is_some_and(|limit| length.is_some_and(|length| length > limit)) {
+            return Step::Refused(Reject::BodyTooLarge);
+        }
+        if pending.expects_continue && length != Some(0) {
+            // Its failure shows in the next read.
+            let _ = uwgate_sys::socket::send(self.socket.as_fd(), b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        self.stage = Stage::Body(pending);
+        Step::Again
+    }
+
+    fn body<H: Host>(&mut self, engine: &Engine<H>) -> Step {
+        let (Some(request), Stage::Body(pending)) = (&mut self.request, &self.stage) else {
+            return Step::Then(Next::Close);
+        };
+        match request.has_body(engine.settings.body_first) {
+            Err(reject) => return Step::Refused(reject),
+            Ok(false) => return Step::Missing(Patience::Body),
+            Ok(true) => {}
+        }
+        let mut rules = pending.rules;
+        rules.keep_alive &= !engine.is_draining() && engine.settings.keep_alive_seconds > 0;
+        let (Some(request), Some(mut response)) = (self.request.take(), self.response.take())
+        else {
+            return Step::Then(Next::Close);
+        };
+        response.begin(rules);
+        let begun = engine.begin();
+        let served = engine.host.serve(request, response);
+        self.request = served.request;
+        self.response = served.response;
+        self.requests += 1;
+        self.in_a_row += 1;
+        engine.count(begun, &served_outcome(self.response.as_deref(), served.raised));
+        self.stage = Stage::Answered(Answered {
+            begun,
+            app: served.app,
+        });
+        Step::Again
+    }
+
+    /// The host is done; what follows depends on what is left to send and to read.
+    fn answered<H: Host>(&mut self, engine: &Engine<H>) -> Step {
+        if self.response.as_ref().is_some_and(|response| response.is_pending())
+            && let Some(response) = self.response.take()
+        {
+            return Step::Then(Next::Send(response));
+        }
+        let Stage::Answered(answered) = std::mem::replace(&mut self.stage, Stage::Head) else {
+            return Step::Then(Next::Close);
+        };
+        let (Some(request), Some(response)) = (&mut self.request, &self.response) else {
+            return Step::Then(Next::Close);
+        };
+        engine.log_request(request, response.tally(), answered.app, answered.begun);
+        let read = request.skip_rest();
+        if response.keeps_alive() && read {
+            request.compact();
+            return Step::Again;
+        }
+        if response.is_broken() || (read && request.waiting().is_empty() && self.drained) {
+            return Step::Then(Next::Close);
+        }
+        self.close_our_side()
+    }
+
+    fn linger(&mut self) -> Step {
+        if let Some(request) = &mut self.request {
+            request.received.clear();
+            request.start = 0;
+        }
+        Step::Missing(Patience::Linger)
+    }
+
+    fn close_our_side(&mut self) -> Step {
+        if uwgate_sys::socket::shutdown_write(self.socket.as_fd()).is_err() {
+            return Step::Then(Next::Close);
+        }
+        self.stage = Stage::Linger;
+        Step::Again
+    }
+
+    /// Answers with bytes that are not a request's response and closes.
+    fn reply(&mut self, bytes: &[u8]) -> Step {
+        // Small enough for an empty socket buffer; a peer that does not take it does not want it.
+        let _ = uwgate_sys::socket::send(self.socket.as_fd(), bytes);
+        self.close_our_side()
+    }
+
+    fn refuse<H: Host>(&mut self, engine: &Engine<H>, reject: Reject) {
+        engine.log_refused(reject, &self.endpoint, &self.peer.addr);
+        if let Step::Then(Next::Close) = self.reply(&reject.response()) {
+            self.request = None;
+        }
+        self.stage = Stage::Linger;
+    }
+
+    /// The sweep found the peer too slow; an answer is due only to one that had begun to say something.
+    fn time_is_up<H: Host>(&mut self, engine: &Engine<H>, patience: Patience) -> Next {
+        let begun = self.request.as_ref().is_some_and(|request| !request.waiting().is_empty());
+        match patience {
+            Patience::Head if begun => self.refuse(engine, Reject::HeadTimeout),
+            Patience::Body => self.refuse(engine, Reject::BodyTimeout),
+            Patience::FirstByte | Patience::Head | Patience::NextRequest | Patience::Linger => {}
+        }
+        Next::Close
+    }
+}
+
+/// The outcome of one state.
+enum Step {
+    Again,
+    Then(Next),
+    /// More bytes are needed.
+    Missing(Patience),
+    Refused(Reject),
+}
+
+enum Received {
+    Bytes,
+    Nothing,
+    End,
+}
+
+/// How a request ended, for the scoreboard.
+pub(crate) struct Outcome {
+    pub(crate) sent: u64,
+    pub(crate) raised: bool,
+    pub(crate) write_error: bool,
+}
+
+fn served_outcome(response: Option<&Response>, raised: bool) -> Outcome {
+    Outcome {
+        sent: response.map_or(0, |response| response.tally().bytes()),
+        raised,
+        write_error: response.is_none_or(Response::is_broken),
+    }
+}
+
+/// The body a head announces.
+pub(crate) fn body(framing: Framing) -> Body {
+    match framing {
+        Framing::None | Framing::Length(0) => Body::Done,
+        Framing::Length(length) => Body::Length(length),
+        Framing::Chunked => Body::Chunked(Box::new(Chunked::new(Default::default()))),
+    }
+}

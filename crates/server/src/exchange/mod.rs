@@ -1,0 +1,26 @@
+//! One request and its answer as two halves the host owns while it serves: [`Request`] is read from, [`Response`]
+//! is written to. Both block, with the host detached, only where the thread really has to wait.
+
+mod request;
+mod response;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+pub(crate) use request::Block;
+pub use request::{Body, Chunked, Request};
+pub use response::{FileRange, Response, Sent, Tally};
+
+/// A connection's socket; each half and the table of deadlines hold on to it.
+pub type Socket = Arc<OwnedFd>;
+
+/// Runs a wait without holding the host's lock; see [`Host::detached`](crate::Host::detached).
+pub type Detach = fn(&mut dyn FnMut());
+
+/// Runs `wait` through `detach` and brings its result back.
+fn detached<T>(detach: Detach, wait: impl FnOnce() -> T) -> Option<T> {
+    let mut wait = Some(wait);
+    let mut result = None;
+    detach(&mut || result = wait.take().map(|wait| wait()));
+    result
+}

@@ -1,0 +1,391 @@
+use std::io;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use uwgate_http::ChunkedDecoder;
+use uwsgi_codec::Vars;
+
+use super::{Detach, Socket, detached};
+
+/// How much is received with one call while a head or a small body arrives.
+const RECEIVE: usize = 16 * 1024;
+
+/// How much is received with one call on behalf of an application that reads a large body.
+const RECEIVE_BODY: usize = 128 * 1024;
+
+/// The reading half of a request: its variables and its body.
+///
+/// ```text
+/// received: [ consumed | block (uwsgi only) | body bytes at hand, then the next request ]
+///                                           ^ start
+/// ```
+#[derive(Debug)]
+pub struct Request {
+    socket: Socket,
+    /// Bytes from the peer; those before `start` are used up.
+    pub(crate) received: Vec<u8>,
+    pub(crate) start: usize,
+    pub(crate) block: Block,
+    pub(crate) var_count: usize,
+    pub(crate) body: Body,
+    pub(crate) modifier1: u8,
+    pub(crate) trusts_forwarded: bool,
+    /// How long one read waits for the peer (`socket-timeout`).
+    timeout: Duration,
+    detach: Detach,
+    /// Why no more can be read, once that is so.
+    broken: Option<io::ErrorKind>,
+}
+
+/// Where the var block is.
+#[derive(Debug)]
+pub(crate) enum Block {
+    /// As it came over the uwsgi protocol.
+    Received(Range<usize>),
+    /// Made from an HTTP head.
+    Translated(Vec<u8>),
+}
+
+/// How much of a request's body is still to come from the peer.
+#[derive(Debug)]
+pub enum Body {
+    /// All of it was read, or there was none.
+    Done,
+    /// So many bytes, those at hand included.
+    Length(u64),
+    /// Until the last chunk.
+    Chunked(Box<Chunked>),
+}
+
+/// A chunked body; what is decoded waits in a buffer of its own.
+#[derive(Debug)]
+pub struct Chunked {
+    decoder: ChunkedDecoder,
+    decoded: Vec<u8>,
+    taken: usize,
+    done: bool,
+}
+
+impl Chunked {
+    pub(crate) fn new(decoder: ChunkedDecoder) -> Self {
+        Self {
+            decoder,
+            decoded: Vec::new(),
+            taken: 0,
+            done: false,
+        }
+    }
+
+    fn at_hand(&self) -> &[u8] {
+        self.decoded.get(self.taken..).unwrap_or_default()
+    }
+
+    /// Decodes what was received; returns how much of it is used up.
+    fn decode(&mut self, received: &[u8]) -> Result<usize, uwgate_http::Reject> {
+        if self.taken == self.decoded.len() {
+            self.decoded.clear();
+            self.taken = 0;
+        }
+        let mut used = 0;
+        while !self.done {
+            let rest = received.get(used..).unwrap_or_default();
+            let step = self.decoder.decode(rest)?;
+            self.decoded
+                .extend_from_slice(rest.get(step.data).unwrap_or_default());
+            self.done = step.done;
+            used += step.consumed;
+            if step.consumed == 0 {
+                break;
+            }
+        }
+        Ok(used)
+    }
+}
+
+impl Request {
+    pub(crate) fn new(socket: Socket, timeout: Duration, detach: Detach) -> Box<Self> {
+        Box::new(Self {
+            socket,
+            received: Vec::new(),
+            start: 0,
+            block: Block::Translated(Vec::new()),
+            var_count: 0,
+            body: Body::Done,
+            modifier1: 0,
+            trusts_forwarded: false,
+            timeout,
+            detach,
+            broken: None,
+        })
+    }
+
+    /// The CGI variables, checked when the request arrived.
+    pub fn vars(&self) -> Vars<'_> {
+        Vars::revisited(self.block(), self.var_count)
+    }
+
+    fn block(&self) -> &[u8] {
+        match &self.block {
+            Block::Received(range) => self.received.get(range.clone()).unwrap_or_default(),
+            Block::Translated(block) => block,
+        }
+    }
+
+    /// The uwsgi packet's modifier1; 0 for HTTP.
+    pub fn modifier1(&self) -> u8 {
+        self.modifier1
+    }
+
+    /// Whether the peer is a proxy whose `X-Forwarded-*` headers are to be believed.
+    pub fn trusts_forwarded(&self) -> bool {
+        self.trusts_forwarded
+    }
+
+    /// Bytes of the var block.
+    pub fn block_len(&self) -> usize {
+        self.block().len()
+    }
+
+    /// Whether the end of the body is known without a Content-Length (`wsgi.input_terminated`).
+    pub fn is_chunked(&self) -> bool {
+        matches!(self.body, Body::Chunked(_))
+    }
+
+    /// Whether there is nothing (more) to read.
+    pub fn is_done(&self) -> bool {
+        matches!(self.body, Body::Done)
+    }
+
+    /// The bytes received and not used up.
+    pub(crate) fn waiting(&self) -> &[u8] {
+        self.received.get(self.start..).unwrap_or_default()
+    }
+
+    /// Forgets used bytes, so that the buffer does not creep through memory.
+    pub(crate) fn compact(&mut self) {
+        if self.start == self.received.len() {
+            self.received.clear();
+        } else if self.start > 0 {
+            self.received.drain(..self.start);
+        }
+        self.start = 0;
+    }
+
+    /// Receives what is there without waiting; `None` when nothing is, `Some(0)` at the end.
+    pub(crate) fn receive(&mut self) -> io::Result<Option<Received>> {
+        self.receive_at_most(RECEIVE)
+    }
+
+    fn receive_at_most(&mut self, most: usize) -> io::Result<Option<Received>> {
+        let received =
+            uwgate_sys::socket::recv_into(self.socket.as_fd(), &mut self.received, most)?;
+        Ok(received.map(|len| Received {
+            len,
+            drained: len < most,
+        }))
+    }
+
+    /// Body bytes that a read would get without waiting.
+    fn at_hand(&self) -> &[u8] {
+        match &self.body {
+            Body::Done => &[],
+            Body::Length(left) => {
+                let waiting = self.waiting();
+                let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                waiting.get(..most).unwrap_or(waiting)
+            }
+            Body::Chunked(chunked) => chunked.at_hand(),
+        }
+    }
+
+    /// Whether the whole body, or at least `enough` bytes of it, need no waiting.
+    ///
+    /// # Errors
+    /// What is wrong with the chunks received so far.
+    pub(crate) fn has_body(&mut self, enough: usize) -> Result<bool, uwgate_http::Reject> {
+        self.decode_received()?;
+        Ok(match &self.body {
+            Body::Done => true,
+            Body::Length(left) => {
+                let at_hand = self.at_hand().len();
+                at_hand >= enough || u64::try_from(at_hand).is_ok_and(|len| len >= *left)
+            }
+            Body::Chunked(chunked) => chunked.done || chunked.at_hand().len() >= enough,
+        })
+    }
+
+    fn decode_received(&mut self) -> Result<(), uwgate_http::Reject> {
+        if let Body::Chunked(chunked) = &mut self.body {
+            let received = self.received.get(self.start..).unwrap_or_default();
+            self.start += chunked.decode(received)?;
+            if matches!(self.block, Block::Translated(_)) {
+                self.compact();
+            }
+        }
+        Ok(())
+    }
+
+    /// The next bytes of the body, waiting for the peer if none are at hand; empty at the body's end.
+    /// [`Request::consume`] takes them.
+    ///
+    /// # Errors
+    /// `TimedOut` when the peer sent nothing for `socket-timeout`, `UnexpectedEof` when it left in mid-body,
+    /// `InvalidData` for malformed chunks, and whatever the kernel says. Once failed, it fails for ever.
+    pub fn fill(&mut self) -> io::Result<&[u8]> {
+        while self.at_hand().is_empty() && !self.ended() {
+            self.wait_for_more()?;
+        }
+        Ok(self.at_hand())
+    }
+
+    /// Takes `len` of the bytes that [`Request::fill`] showed.
+    pub fn consume(&mut self, len: usize) {
+        match &mut self.body {
+            Body::Done => {}
+            Body::Length(left) => {
+                self.start += len;
+                *left = left.saturating_sub(len as u64);
+                if *left == 0 {
+                    self.body = Body::Done;
+                }
+            }
+            Body::Chunked(chunked) => {
+                chunked.taken += len;
+                if chunked.done && chunked.at_hand().is_empty() {
+                    self.body = Body::Done;
+                }
+            }
+        }
+    }
+
+    /// Reads into `target` until it is full or the body ends; returns how much.
+    ///
+    /// # Errors
+    /// As [`Request::fill`].
+    pub fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(rest) = target.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            let len = self.read_some(rest)?;
+            if len == 0 {
+                break;
+            }
+            filled += len;
+        }
+        Ok(filled)
+    }
+
+    fn read_some(&mut self, target: &mut [u8]) -> io::Result<usize> {
+        if self.at_hand().is_empty()
+            && let Body::Length(left) = self.body
+        {
+            return self.receive_directly(target, left);
+        }
+        let bytes = self.fill()?;
+        let len = bytes.len().min(target.len());
+        if let (Some(to), Some(from)) = (target.get_mut(..len), bytes.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        self.consume(len);
+        Ok(len)
+    }
+
+    /// Receives body bytes to where the application wants them.
+    fn receive_directly(&mut self, target: &mut [u8], left: u64) -> io::Result<usize> {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(target.len());
+        loop {
+            self.check()?;
+            let target = target.get_mut(..most).unwrap_or_default();
+            match uwgate_sys::socket::recv(self.socket.as_fd(), target) {
+                Ok(Some(0)) => return Err(self.fail(io::ErrorKind::UnexpectedEof)),
+                Ok(Some(len)) => {
+                    let left = left.saturating_sub(len as u64);
+                    self.body = if left == 0 { Body::Done } else { Body::Length(left) };
+                    return Ok(len);
+                }
+                Ok(None) => self.wait()?,
+                Err(error) => return Err(self.fail(error.kind())),
+            }
+        }
+    }
+
+    /// Bytes of the body still to be read, when that is known.
+    pub fn left(&self) -> Option<u64> {
+        match &self.body {
+            Body::Done => Some(0),
+            Body::Length(left) => Some(*left),
+            Body::Chunked(chunked) if chunked.done => Some(chunked.at_hand().len() as u64),
+            Body::Chunked(_) => None,
+        }
+    }
+
+    fn ended(&self) -> bool {
+        match &self.body {
+            Body::Done => true,
+            Body::Length(_) => false,
+            Body::Chunked(chunked) => chunked.done,
+        }
+    }
+
+    fn wait_for_more(&mut self) -> io::Result<()> {
+        self.check()?;
+        if matches!(self.block, Block::Translated(_)) {
+            self.compact();
+        }
+        match self.receive_at_most(RECEIVE_BODY) {
+            Ok(Some(received)) if received.len == 0 => {
+                Err(self.fail(io::ErrorKind::UnexpectedEof))
+            }
+            Ok(Some(_)) => self
+                .decode_received()
+                .map_err(|_| self.fail(io::ErrorKind::InvalidData)),
+            Ok(None) => self.wait(),
+            Err(error) => Err(self.fail(error.kind())),
+        }
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let (socket, timeout) = (self.socket.as_fd(), self.timeout);
+        let readable = detached(self.detach, || {
+            uwgate_sys::socket::wait_readable(socket, Some(timeout))
+        });
+        match readable {
+            Some(Ok(true)) => Ok(()),
+            Some(Err(error)) => Err(self.fail(error.kind())),
+            Some(Ok(false)) | None => Err(self.fail(io::ErrorKind::TimedOut)),
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.broken.map_or(Ok(()), |kind| Err(kind.into()))
+    }
+
+    fn fail(&mut self, kind: io::ErrorKind) -> io::Error {
+        self.broken = Some(kind);
+        kind.into()
+    }
+
+    /// Skips body bytes the application left, if they are at hand; false when the rest is still on its way.
+    pub(crate) fn skip_rest(&mut self) -> bool {
+        loop {
+            let len = self.at_hand().len();
+            self.consume(len);
+            if self.ended() {
+                self.body = Body::Done;
+                return self.broken.is_none();
+            }
+            if len == 0 {
+                return false;
+            }
+        }
+    }
+}
+
+/// What one receive brought.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received {
+    /// Bytes; 0 at the end of the stream.
+    pub(crate) len: usize,
+    /// Whether the kernel had no more: then the next receive would only say so.
+    pub(crate) drained: bool,
+}

@@ -1,0 +1,448 @@
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use uwgate_http::{
+    BodyFramer, HeadWriter, HeaderError, IMF_FIXDATE_LEN, Method, PendingHead, Plan, Protocol,
+    ResponseRules, imf_fixdate,
+};
+use uwgate_sys::socket;
+
+use super::{Detach, Socket, detached};
+
+/// A chunk up to this size is copied behind what waits, so that one plain `send` takes all; a larger one is sent from
+/// where it lies.
+const COPIED: usize = 4 * 1024;
+
+/// So much of a streamed answer may wait for a slow reader before the application has to wait too.
+const BACKLOG: usize = 256 * 1024;
+
+/// The writing half of a request: head, body, and what the peer has not taken yet.
+///
+/// [`Response::start`] (again, as long as nothing was sent), then either [`Response::finish_with`],
+/// [`Response::finish_with_file`], or [`Response::write`] any number of times and [`Response::finish`].
+///
+/// Nothing blocks but a [`Response::write`] far ahead of its reader. What the peer has not taken at the end is the
+/// engine's to send.
+#[derive(Debug)]
+pub struct Response {
+    socket: Socket,
+    /// Bytes to be sent from `sent` on, before `file`.
+    out: Vec<u8>,
+    sent: usize,
+    file: Option<FileRange>,
+    rules: ResponseRules,
+    stage: Stage,
+    keep_alive: bool,
+    broken: bool,
+    tally: Tally,
+    timeout: Duration,
+    detach: Detach,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Unstarted,
+    /// The head is in `out`, its end is not.
+    Head(PendingHead),
+    Body(BodyFramer),
+    Finished,
+}
+
+/// A part of a file to be sent by `sendfile(2)`.
+#[derive(Debug)]
+pub struct FileRange {
+    /// The file; a descriptor of our own, as the application closes its own.
+    pub file: OwnedFd,
+    /// The next byte.
+    pub offset: u64,
+    /// Bytes left.
+    pub left: u64,
+}
+
+/// Whether the peer has taken all there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// It has.
+    All,
+    /// It takes no more for now.
+    SocketFull,
+}
+
+/// What the log says about an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The status code; 0 when there was no answer.
+    pub status: u16,
+    /// Headers of the application.
+    pub headers: u16,
+    /// Bytes of the head.
+    pub head_bytes: u32,
+    /// Bytes of the body, without framing.
+    pub body_bytes: u64,
+    /// Whether the body was a file that the kernel sent.
+    pub sendfile: bool,
+    /// How often the application was asked for the next piece, the last time included.
+    pub switches: u32,
+}
+
+impl Tally {
+    /// Bytes of head and body.
+    pub fn bytes(&self) -> u64 {
+        u64::from(self.head_bytes) + self.body_bytes
+    }
+}
+
+impl Response {
+    pub(crate) fn new(socket: Socket, timeout: Duration, detach: Detach) -> Box<Self> {
+        Box::new(Self {
+            socket,
+            out: Vec::new(),
+            sent: 0,
+            file: None,
+            rules: ResponseRules {
+                protocol: Protocol::Http11,
+                method: Method::Other,
+                keep_alive: false,
+            },
+            stage: Stage::Unstarted,
+            keep_alive: false,
+            broken: false,
+            tally: Tally::default(),
+            timeout,
+            detach,
+        })
+    }
+
+    /// Makes ready for the next request of the connection.
+    pub(crate) fn begin(&mut self, rules: ResponseRules) {
+        self.rules = rules;
+        self.stage = Stage::Unstarted;
+        self.keep_alive = false;
+        self.tally = Tally::default();
+    }
+
+    pub(crate) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    /// Begins the head, or begins it anew; `status` is `b"200 OK"`. Then [`Response::header`] for each header.
+    ///
+    /// # Errors
+    /// A malformed status. Nothing of an earlier head is left then.
+    ///
+    /// # Panics
+    /// Never: once the head is sent ([`Response::is_sent`]) this is an error of the caller, and ignored.
+    pub fn start(&mut self, status: &[u8]) -> Result<(), HeaderError> {
+        if self.is_sent() {
+            return Ok(());
+        }
+        self.forget();
+        let head = HeadWriter::start(&mut self.out, self.rules, status)?.pause();
+        self.tally.headers = 0;
+        self.tally.status = head.status();
+        self.stage = Stage::Head(head);
+        Ok(())
+    }
+
+    /// Adds a header to a head that was begun.
+    ///
+    /// # Errors
+    /// What is wrong with it; the head is as it was before.
+    pub fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        if let Stage::Head(head) = &self.stage {
+            let mut writer = head.resume(&mut self.out);
+            writer.header(name, value)?;
+            self.stage = Stage::Head(writer.pause());
+            self.tally.headers = self.tally.headers.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Takes a begun head back.
+    pub fn forget(&mut self) {
+        if let Stage::Head(head) = &self.stage {
+            head.resume(&mut self.out).discard();
+            self.stage = Stage::Unstarted;
+            self.tally.status = 0;
+        }
+    }
+
+    /// Says how long the body will be, for a Content-Length if the application gave none.
+    pub fn announce(&mut self, body: u64) {
+        self.finish_head(Some(body));
+    }
+
+    /// Whether a head was begun.
+    pub fn is_started(&self) -> bool {
+        !matches!(self.stage, Stage::Unstarted)
+    }
+
+    /// Whether the head is out (or on its way): it cannot be changed any more.
+    pub fn is_sent(&self) -> bool {
+        matches!(self.stage, Stage::Body(_) | Stage::Finished)
+    }
+
+    /// The Content-Length the application has given.
+    pub fn content_length(&self) -> Option<u64> {
+        match &self.stage {
+            Stage::Head(head) => head.content_length(),
+            Stage::Unstarted | Stage::Body(_) | Stage::Finished => None,
+        }
+    }
+
+    /// Whether more body would be thrown away: none is allowed, or the Content-Length is reached.
+    pub fn is_full(&self) -> bool {
+        matches!(&self.stage, Stage::Body(framer) if framer.is_full())
+    }
+
+    /// Counts that the application was asked for a piece of its body.
+    pub fn count_switch(&mut self) {
+        self.tally.switches += 1;
+    }
+
+    /// Sends a piece of the body, and the head before the first one.
+    ///
+    /// # Errors
+    /// `TimedOut` when a peer that is far behind takes nothing for `socket-timeout`; whatever the kernel says when it
+    /// is gone. Once failed, every further write fails.
+    pub fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.finish_head(None);
+        self.put(chunk)?;
+        self.send_pending()?;
+        while self.backlog() > BACKLOG {
+            self.wait()?;
+            self.send_pending()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the whole body at once: its length becomes the Content-Length if the application gave none.
+    ///
+    /// # Errors
+    /// Whatever the kernel says when the peer is gone.
+    pub fn finish_with(&mut self, body: &[u8]) -> io::Result<()> {
+        self.finish_head(Some(body.len() as u64));
+        self.put(body)?;
+        self.finish()
+    }
+
+    /// Sends part of a file as the whole body.
+    ///
+    /// # Errors
+    /// As [`Response::finish_with`], and what the kernel says about a file that cannot be sent this way.
+    pub fn finish_with_file(&mut self, mut range: FileRange) -> io::Result<()> {
+        self.finish_head(Some(range.left));
+        if let Stage::Body(framer) = &mut self.stage {
+            let most = usize::try_from(range.left).unwrap_or(usize::MAX);
+            range.left = framer.frame(most).take as u64;
+            self.tally.body_bytes += range.left;
+            self.tally.sendfile = true;
+            self.file = Some(range).filter(|range| range.left > 0);
+        }
+        self.finish()
+    }
+
+    /// Ends the body.
+    ///
+    /// # Errors
+    /// Whatever the kernel says when the peer is gone.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.finish_head(Some(0));
+        let Stage::Body(framer) = std::mem::replace(&mut self.stage, Stage::Finished) else {
+            return Ok(());
+        };
+        let end = framer.finish();
+        self.out.extend_from_slice(end.bytes);
+        if end.missing > 0 {
+            // The client waits for bytes that will not come; only the end of the connection tells it.
+            self.keep_alive = false;
+        }
+        self.send_pending().map(|_| ())
+    }
+
+    /// Ends an answer that cannot be completed: the connection closes without its proper end.
+    pub fn abandon(&mut self) {
+        self.broken = true;
+        self.keep_alive = false;
+        self.file = None;
+        self.stage = Stage::Finished;
+    }
+
+    fn finish_head(&mut self, whole_body: Option<u64>) {
+        let Stage::Head(head) = &self.stage else {
+            return;
+        };
+        let head = *head;
+        let date = now_as_date(self.rules.protocol);
+        let Plan {
+            body, keep_alive, ..
+        } = head
+            .resume(&mut self.out)
+            .finish(whole_body, date.as_ref().map(|date| &date[..]));
+        self.keep_alive = keep_alive;
+        self.tally.head_bytes = u32::try_from(self.out.len() - self.sent).unwrap_or(u32::MAX);
+        self.stage = Stage::Body(BodyFramer::new(body));
+    }
+
+    /// Frames a piece. A small one waits in `out`, of a large one what the socket does not take.
+    fn put(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.check()?;
+        let Stage::Body(framer) = &mut self.stage else {
+            return Err(io::Error::other("the response was not started"));
+        };
+        let piece = framer.frame(chunk.len());
+        let chunk = chunk.get(..piece.take).unwrap_or_default();
+        self.tally.body_bytes += chunk.len() as u64;
+        if chunk.len() <= COPIED {
+            self.out.extend_from_slice(piece.prefix());
+            self.out.extend_from_slice(chunk);
+            self.out.extend_from_slice(piece.suffix);
+            return Ok(());
+        }
+        self.send_pieces(&[piece.prefix(), chunk, piece.suffix])
+    }
+
+    fn send_pieces(&mut self, pieces: &[&[u8]; 3]) -> io::Result<()> {
+        let waiting = self.out.get(self.sent..).unwrap_or_default();
+        let [prefix, chunk, suffix] = pieces;
+        let all = [waiting, prefix, chunk, suffix].map(IoSlice::new);
+        let taken = match socket::send_vectored(self.socket.as_fd(), &all) {
+            Ok(taken) => taken.unwrap_or(0),
+            Err(error) => return Err(self.lost(error)),
+        };
+        let from_waiting = taken.min(waiting.len());
+        let mut rest = taken - from_waiting;
+        self.took(from_waiting);
+        for piece in pieces {
+            let from_piece = rest.min(piece.len());
+            rest -= from_piece;
+            self.out
+                .extend_from_slice(piece.get(from_piece..).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Sends what waits, as far as the peer takes it.
+    ///
+    /// # Errors
+    /// Whatever the kernel says when the peer is gone.
+    pub fn send_pending(&mut self) -> io::Result<Sent> {
+        self.check()?;
+        while self.backlog() > 0 {
+            let waiting = self.out.get(self.sent..).unwrap_or_default();
+            let sent = match self.file {
+                // The head shares a packet with the file's first bytes.
+                Some(_) => socket::send_more(self.socket.as_fd(), waiting),
+                None => socket::send(self.socket.as_fd(), waiting),
+            };
+            match sent {
+                Ok(Some(taken)) => self.took(taken),
+                Ok(None) => return Ok(Sent::SocketFull),
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+        self.send_file()
+    }
+
+    fn send_file(&mut self) -> io::Result<Sent> {
+        while let Some(range) = &mut self.file {
+            let count = usize::try_from(range.left).unwrap_or(usize::MAX);
+            let (to, from) = (self.socket.as_fd(), range.file.as_fd());
+            match socket::sendfile(to, from, Some(&mut range.offset), count) {
+                Ok(Some(0)) => {
+                    let short = "the file became shorter while it was sent";
+                    return Err(self.lost(io::Error::new(io::ErrorKind::UnexpectedEof, short)));
+                }
+                Ok(Some(taken)) => {
+                    range.left = range.left.saturating_sub(taken as u64);
+                    if range.left == 0 {
+                        self.file = None;
+                    }
+                }
+                Ok(None) => return Ok(Sent::SocketFull),
+                Err(error) => return Err(self.lost(error)),
+            }
+        }
+        Ok(Sent::All)
+    }
+
+    fn took(&mut self, bytes: usize) {
+        self.sent += bytes;
+        if self.sent >= self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+        }
+    }
+
+    /// Bytes that wait for the peer, without those of a file.
+    fn backlog(&self) -> usize {
+        self.out.len() - self.sent
+    }
+
+    fn wait(&mut self) -> io::Result<()> {
+        let (peer, timeout) = (self.socket.as_fd(), self.timeout);
+        match detached(self.detach, || socket::wait_writable(peer, Some(timeout))) {
+            Some(Ok(true)) => Ok(()),
+            Some(Err(error)) => Err(self.lost(error)),
+            Some(Ok(false)) | None => Err(self.lost(io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        match self.broken {
+            true => Err(io::ErrorKind::BrokenPipe.into()),
+            false => Ok(()),
+        }
+    }
+
+    fn lost(&mut self, error: io::Error) -> io::Error {
+        self.abandon();
+        self.out.clear();
+        self.sent = 0;
+        error
+    }
+
+    /// Whether something waits for the peer.
+    pub(crate) fn is_pending(&self) -> bool {
+        !self.broken && (self.backlog() > 0 || self.file.is_some())
+    }
+
+    /// Whether the answer is complete and the connection may carry another one.
+    pub(crate) fn keeps_alive(&self) -> bool {
+        self.keep_alive && !self.broken && matches!(self.stage, Stage::Finished)
+    }
+
+    /// Whether the body came to its end.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.stage, Stage::Finished)
+    }
+
+    /// Whether the peer is gone or the answer was cut.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// What was answered, for the log.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+}
+
+/// HTTP wants a Date from whoever has a clock (RFC 9110 section 6.6.1); behind uwsgi the front server gives it.
+fn now_as_date(protocol: Protocol) -> Option<[u8; IMF_FIXDATE_LEN]> {
+    if matches!(protocol, Protocol::UwsgiHttp10 | Protocol::UwsgiHttp11) {
+        return None;
+    }
+    thread_local! {
+        static DATE: std::cell::Cell<(u64, [u8; IMF_FIXDATE_LEN])> =
+            const { std::cell::Cell::new((u64::MAX, [0; IMF_FIXDATE_LEN])) };
+    }
+    let now = uwgate_sys::clock::coarse_realtime().as_secs();
+    let (second, mut date) = DATE.get();
+    if second != now {
+        date = imf_fixdate(now);
+        DATE.set((now, date));
+    }
+    Some(date)
+}

@@ -1,0 +1,43 @@
+use crate::exchange::{Request, Response};
+
+/// What runs the application: Python in production, an echo in tests.
+///
+/// The engine calls [`Host::serve`] inline, on the thread that owns the connection's task, so a host may block; the
+/// engine plans for that (one request per thread at a time, nothing else on that thread meanwhile).
+pub trait Host: Send + Sync + 'static {
+    /// Called on each thread that will call [`Host::serve`], before the first call.
+    fn thread_started(&self) {}
+
+    /// Called on the same threads before they end.
+    fn thread_stopping(&self) {}
+
+    /// Serves one request from its variables to the last byte of the answer.
+    ///
+    /// Errors of the application are answered here (a 500, or a cut answer when the head is gone); there is nothing
+    /// the engine could do about them.
+    fn serve(&self, request: Box<Request>, response: Box<Response>) -> Served;
+
+    /// Runs `wait`, which will block in the kernel, without holding what other threads of the host need
+    /// (Python's GIL). Called only from inside [`Host::serve`], on its thread.
+    fn detached(wait: &mut dyn FnMut())
+    where
+        Self: Sized,
+    {
+        wait();
+    }
+}
+
+/// What comes back from [`Host::serve`].
+///
+/// A half is `None` when the application still uses it (another of its threads is inside a read or a write); the
+/// connection cannot be used for anything further then.
+pub struct Served {
+    /// The reading half.
+    pub request: Option<Box<Request>>,
+    /// The writing half.
+    pub response: Option<Box<Response>>,
+    /// Which of the loaded applications answered, for the log; `None` when there was none to ask.
+    pub app: Option<u16>,
+    /// Whether the application raised.
+    pub raised: bool,
+}

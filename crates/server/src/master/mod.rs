@@ -1,0 +1,464 @@
+//! The master: owns the sockets, starts a zygote for each generation of the application, keeps its workers alive,
+//! replaces them without a gap. It runs no Python and never forks without exec.
+//!
+//! Everything that happens reaches [`Master::handle`] through one queue ([`Happening`]); what a single process of it
+//! means is decided by `uwgate-supervisor`, what a generation means in `generation`, what is to be done next here.
+
+mod generation;
+mod happenings;
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use uwgate_config::{Finding, Loaded, Options};
+use uwgate_supervisor::Roster;
+use uwgate_sys::clock::coarse_now;
+use uwgate_sys::process::{self, Exit, Identity, Pid};
+
+use self::generation::{Change, Generation, Key, Standing};
+use self::happenings::{Happening, Happenings, Heard, Sign};
+use crate::listen::{self, Listening};
+use crate::zygote::End;
+
+/// What the master does not know by itself: where options come from and what runs the application.
+pub trait Launcher {
+    /// Reads the configuration again.
+    ///
+    /// # Errors
+    /// What is wrong with it, all at once.
+    fn load(&self) -> Result<Loaded, Vec<Finding>>;
+
+    /// The command that becomes a zygote (or, without master, the worker). `word` is to be handed to
+    /// [`Inherited::take`](crate::inherit::Inherited::take) there.
+    ///
+    /// # Errors
+    /// Why there is none, in words for the operator.
+    fn command(&self, options: &Options, word: &str) -> Result<process::Spawn, String>;
+}
+
+/// How long SIGINT and SIGQUIT leave to requests that are being served.
+const QUICK_STOP: Duration = Duration::from_secs(2);
+
+/// How long to wait before the successor of a zygote that died is started.
+const AFTER_ZYGOTE_DEATH: Duration = Duration::from_secs(1);
+
+/// Runs an instance until it is told to stop. Returns the process's exit code.
+pub fn run<L: Launcher>(loaded: Loaded, launcher: &L) -> i32 {
+    match start(&loaded, launcher) {
+        Ok(code) => code,
+        Err(problems) => {
+            for problem in problems {
+                tracing::error!("{problem}");
+            }
+            End::Failed.code()
+        }
+    }
+}
+
+fn start<L: Launcher>(loaded: &Loaded, launcher: &L) -> Result<i32, Vec<String>> {
+    let options = &loaded.options;
+    // Found out now rather than after the fork: neither a user nor an interpreter that does not exist.
+    let identity = identity(options).map_err(|problem| vec![problem])?;
+    launcher.command(options, "-").map_err(|problem| vec![problem])?;
+    crate::log::redirect(&options.log.logto).map_err(|problem| vec![problem])?;
+    let listeners = listen::bind(options)?;
+    for listening in &listeners {
+        tracing::info!("{listening}");
+    }
+    become_identity(identity.as_ref()).map_err(|problem| vec![problem])?;
+    crate::log::redirect(&options.log.logto2).map_err(|problem| vec![problem])?;
+    tracing::info!("*** Operational MODE: {} ***", mode(options));
+    let result = match wants_master(options) {
+        true => supervise(loaded, listeners, launcher),
+        false => alone(loaded, &listeners, launcher),
+    };
+    result.map_err(|error| vec![error.to_string()])
+}
+
+/// Several workers need somebody who replaces a dead one; in uWSGI they would just become fewer.
+fn wants_master(options: &Options) -> bool {
+    options.workers.master || options.workers.processes != 1
+}
+
+fn mode(options: &Options) -> &'static str {
+    let workers = &options.workers;
+    match (workers.processes, workers.threads) {
+        (0, _) => "no-workers",
+        (1, 0 | 1) => "single process",
+        (1, _) => "threaded",
+        (_, 0 | 1) => "preforking",
+        (_, _) => "preforking+threaded",
+    }
+}
+
+fn identity(options: &Options) -> Result<Option<Identity>, String> {
+    let (uid, gid) = (&options.process.uid, &options.process.gid);
+    let Some(asked) = uid.as_ref().or(gid.as_ref()) else {
+        return Ok(None);
+    };
+    let user = match uid {
+        Some(uid) => uid.value.clone(),
+        None => rustix::process::getuid().as_raw().to_string(),
+    };
+    let group = gid.as_ref().map(|gid| gid.value.as_str());
+    process::resolve(&user, group)
+        .map(Some)
+        .map_err(|error| format!("{}: {error}", asked.origin))
+}
+
+fn become_identity(identity: Option<&Identity>) -> Result<(), String> {
+    let Some(identity) = identity else {
+        return Ok(());
+    };
+    if !rustix::process::geteuid().is_root() {
+        tracing::warn!("not started as root: uid and gid stay as they are");
+        return Ok(());
+    }
+    process::drop_to(identity).map_err(|error| format!("cannot drop privileges: {error}"))
+}
+
+/// Without a master this process becomes the worker.
+fn alone<L: Launcher>(
+    loaded: &Loaded,
+    listeners: &[Listening],
+    launcher: &L,
+) -> io::Result<i32> {
+    let scoreboard = scoreboard(&loaded.options)?;
+    let legacy = crate::inherit::bequeath(None, &loaded.entries, &scoreboard, listeners)?;
+    let mut command = launcher
+        .command(&loaded.options, &legacy.word)
+        .map_err(io::Error::other)?;
+    command.fds = legacy.fds;
+    Err(command.exec())
+}
+
+pub(crate) fn scoreboard(options: &Options) -> io::Result<crate::scoreboard::Scoreboard> {
+    let workers = &options.workers;
+    crate::scoreboard::Scoreboard::create(workers.processes as usize, workers.threads as usize)
+}
+
+fn supervise<L: Launcher>(
+    loaded: &Loaded,
+    listeners: Vec<Listening>,
+    launcher: &L,
+) -> io::Result<i32> {
+    process::become_subreaper()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()?;
+    runtime.block_on(async {
+        let happenings = Happenings::subscribe()?;
+        tracing::info!("spawned uWSGI master process (pid: {})", process::this().as_raw());
+        let mut master = Master {
+            launcher,
+            listeners: listeners.into(),
+            vacuum: loaded.options.sockets.vacuum,
+            happenings,
+            generations: Vec::new(),
+            next_number: 1,
+            roster: Roster::default(),
+            zygotes: Roster::default(),
+            reload_at: None,
+            ending: None,
+        };
+        master.raise(loaded)?;
+        Ok(master.live().await)
+    })
+}
+
+/// The instance.
+struct Master<'l, L> {
+    launcher: &'l L,
+    listeners: Arc<[Listening]>,
+    vacuum: bool,
+    happenings: Happenings,
+    /// Oldest first: at most one serving and one rising, any number leaving.
+    generations: Vec<Generation>,
+    next_number: u64,
+    /// Live workers.
+    roster: Roster<Key>,
+    /// Live zygotes, by the number of their generation.
+    zygotes: Roster<u64>,
+    /// When to start the successor of a zygote that died.
+    reload_at: Option<uwgate_sys::clock::Millis>,
+    ending: Option<Ending>,
+}
+
+/// Why and until when the instance is ending.
+#[derive(Clone, Copy)]
+struct Ending {
+    code: i32,
+    /// When patience with requests ends.
+    kill_at: Option<uwgate_sys::clock::Millis>,
+}
+
+impl<L: Launcher> Master<'_, L> {
+    async fn live(&mut self) -> i32 {
+        loop {
+            if let Some(code) = self.ended() {
+                return self.leave(code);
+            }
+            match self.happenings.next(self.deadline()).await {
+                Some(happening) => self.handle(happening),
+                None => self.handle_time(),
+            }
+            self.bury_generations();
+        }
+    }
+
+    fn ended(&self) -> Option<i32> {
+        let ending = self.ending?;
+        (self.generations.is_empty() && self.zygotes.is_empty()).then_some(ending.code)
+    }
+
+    fn leave(&self, code: i32) -> i32 {
+        if self.vacuum {
+            for listening in self.listeners.iter() {
+                if let Err(error) = listening.listener.unlink_if_ours() {
+                    tracing::warn!("vacuum: {}: {error}", listening.listener.address);
+                }
+            }
+        }
+        tracing::info!("goodbye to uWSGI.");
+        code
+    }
+
+    /// Starts a new generation beside what there is.
+    fn raise(&mut self, loaded: &Loaded) -> io::Result<()> {
+        let number = self.next_number;
+        self.next_number += 1;
+        let generation = Generation::start(
+            number,
+            loaded,
+            &self.listeners,
+            self.launcher,
+            &self.happenings,
+            self.serves_apps(),
+        )?;
+        self.zygotes.expect();
+        if let Some(exit) = self.zygotes.spawned(generation.zygote_pid(), number) {
+            self.generations.push(generation);
+            self.zygote_exited(number, exit);
+            return Ok(());
+        }
+        self.generations.push(generation);
+        Ok(())
+    }
+
+    fn handle(&mut self, happening: Happening) {
+        match happening {
+            Happening::Sign(Sign::Child) => self.reap(),
+            Happening::Sign(Sign::Reload) => self.reload(),
+            Happening::Sign(Sign::Stop) => self.stop(None),
+            Happening::Sign(Sign::StopNow) => self.stop(Some(QUICK_STOP)),
+            Happening::Zygote { number, heard } => self.heard_zygote(number, heard),
+            Happening::Worker { key, life, heard } => {
+                self.with(key.generation, |generation, roster, happenings| {
+                    generation.heard_worker(key.worker, life, heard, roster, happenings)
+                });
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<uwgate_sys::clock::Millis> {
+        let children = self.generations.iter().filter_map(Generation::deadline);
+        let kill = self.ending.and_then(|ending| ending.kill_at);
+        children.chain(kill).chain(self.reload_at).min()
+    }
+
+    fn handle_time(&mut self) {
+        let now = coarse_now();
+        if self.reload_at.is_some_and(|at| at <= now) {
+            self.reload_at = None;
+            self.reload();
+        }
+        if self.ending.is_some_and(|ending| ending.kill_at.is_some_and(|at| at <= now)) {
+            self.kill_all();
+        }
+        for number in self.numbers() {
+            self.with(number, Generation::handle_time);
+        }
+    }
+
+    fn numbers(&self) -> Vec<u64> {
+        self.generations.iter().map(Generation::number).collect()
+    }
+
+    /// Does something with a generation and draws the consequences.
+    fn with(
+        &mut self,
+        number: u64,
+        act: impl FnOnce(&mut Generation, &mut Roster<Key>, &Happenings) -> Change,
+    ) {
+        let Some(generation) = self.generations.iter_mut().find(|it| it.number() == number) else {
+            return;
+        };
+        match act(generation, &mut self.roster, &self.happenings) {
+            Change::Nothing => {}
+            Change::Risen => self.promote(number),
+            Change::Failed(end) => self.fallen(number, end),
+        }
+    }
+
+    fn reap(&mut self) {
+        loop {
+            match process::reap_any() {
+                Ok(Some((pid, exit))) => self.exited(pid, exit),
+                Ok(None) => return,
+                Err(error) => return tracing::error!("cannot wait for children: {error}"),
+            }
+        }
+    }
+
+    fn exited(&mut self, pid: Pid, exit: Exit) {
+        if let Some(number) = self.zygotes.exited(pid, exit) {
+            self.zygote_exited(number, exit);
+        } else if let Some(key) = self.roster.exited(pid, exit) {
+            self.with(key.generation, |generation, roster, happenings| {
+                generation.worker_exited(key.worker, exit, roster, happenings)
+            });
+        }
+    }
+
+    fn heard_zygote(&mut self, number: u64, heard: Heard<crate::message::FromZygote>) {
+        self.with(number, |generation, roster, happenings| {
+            generation.heard_zygote(heard, roster, happenings)
+        });
+    }
+
+    /// Whether the code that serves now has an application: then one without is no successor.
+    fn serves_apps(&self) -> bool {
+        let serving = |it: &&Generation| it.standing() == Standing::Serving;
+        self.generations.iter().find(serving).is_some_and(|it| it.apps() > 0)
+    }
+
+    fn zygote_exited(&mut self, number: u64, exit: Exit) {
+        let Some(generation) = self.generations.iter_mut().find(|it| it.number() == number) else {
+            return;
+        };
+        generation.zygote_gone();
+        match generation.standing() {
+            Standing::Leaving => {}
+            Standing::Rising => {
+                let code = match exit {
+                    Exit::Code(code) if code != 0 => code,
+                    Exit::Code(_) => End::Failed.code(),
+                    Exit::Signal { .. } => {
+                        tracing::error!("the application's process {exit} while it was loaded");
+                        End::Failed.code()
+                    }
+                };
+                self.fallen(number, code);
+            }
+            Standing::Serving if self.ending.is_none() => {
+                tracing::error!("the zygote {exit}; its workers go on, a successor is started");
+                self.reload_at = Some(coarse_now() + AFTER_ZYGOTE_DEATH);
+            }
+            Standing::Serving => {}
+        }
+    }
+
+    /// A rising generation serves: those before it may go.
+    fn promote(&mut self, number: u64) {
+        for older in self.numbers() {
+            if older != number {
+                self.with(older, |generation, roster, happenings| {
+                    generation.leave(roster, happenings)
+                });
+            }
+        }
+    }
+
+    /// A rising generation will never serve.
+    fn fallen(&mut self, number: u64, code: i32) {
+        self.with(number, Generation::kill);
+        if self.ending.is_some() {
+            return;
+        }
+        let serving = self.generations.iter().any(|it| it.standing() == Standing::Serving);
+        if serving {
+            tracing::error!("RELOAD FAILED: the new code cannot serve; the old code goes on");
+        } else {
+            self.ending = Some(Ending { code, kill_at: None });
+            self.kill_all();
+        }
+    }
+
+    fn reload(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        for number in self.numbers() {
+            let rising = self.generations.iter().any(|it| {
+                it.number() == number && it.standing() == Standing::Rising
+            });
+            if rising {
+                tracing::info!("a newer reload overtakes the one under way");
+                self.with(number, Generation::kill);
+            }
+        }
+        tracing::info!("...gracefully reloading: new workers first, then the old ones leave");
+        let loaded = match self.launcher.load() {
+            Ok(loaded) => loaded,
+            Err(findings) => {
+                for finding in findings {
+                    tracing::error!("{finding}");
+                }
+                return tracing::error!("RELOAD FAILED: the old configuration goes on");
+            }
+        };
+        if let Err(problems) = self.adopt_sockets(&loaded.options) {
+            for problem in problems {
+                tracing::error!("{problem}");
+            }
+            return tracing::error!("RELOAD FAILED: the old configuration goes on");
+        }
+        self.vacuum = loaded.options.sockets.vacuum;
+        if let Err(error) = self.raise(&loaded) {
+            tracing::error!("RELOAD FAILED: {error}; the old code goes on");
+        }
+    }
+
+    /// Binds what the options newly name; what is open already stays so.
+    fn adopt_sockets(&mut self, options: &Options) -> Result<(), Vec<String>> {
+        let listeners = listen::rebind(options, &self.listeners)?;
+        self.listeners = listeners.into();
+        Ok(())
+    }
+
+    fn stop(&mut self, patience: Option<Duration>) {
+        let again = self.ending.is_some();
+        let kill_at = patience.map(|patience| coarse_now() + patience);
+        if again && patience.is_some() {
+            tracing::info!("asked again: killing workers");
+            return self.kill_all();
+        }
+        self.ending = Some(Ending {
+            code: End::Clean.code(),
+            kill_at,
+        });
+        match patience {
+            Some(_) => tracing::info!("SIGINT/SIGQUIT received...killing workers..."),
+            None => tracing::info!("...gracefully killing workers..."),
+        }
+        for number in self.numbers() {
+            self.with(number, Generation::stop);
+        }
+    }
+
+    fn kill_all(&mut self) {
+        if let Some(ending) = &mut self.ending {
+            ending.kill_at = None;
+        }
+        for number in self.numbers() {
+            self.with(number, Generation::kill);
+        }
+    }
+
+    /// Forgets generations of which nothing is left but, at most, a zygote on its way out.
+    fn bury_generations(&mut self) {
+        self.generations.retain(|it| !it.is_gone());
+    }
+}

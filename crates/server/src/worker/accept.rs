@@ -1,0 +1,197 @@
+//! From a listening socket to served connections.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uwgate_sys::socket::{PeerAddr, accept};
+
+use super::engine::{Endpoint, Engine, Open};
+use super::idle::Watch;
+use super::settings::Settings;
+use crate::connection::{Connection, Next, Patience};
+use crate::exchange::Socket;
+use crate::host::Host;
+
+/// So many connections are taken in a row before those already open get their turn.
+const IN_A_ROW: usize = 16;
+
+/// How long to leave the queue alone when the process has no file descriptors left.
+const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
+
+/// Accepts until the task is aborted.
+///
+/// With one thread a new connection is served right here: most bring their request along, and then neither a task nor
+/// an `epoll_ctl` is spent on them. With several threads each connection becomes a task at once, and no more are
+/// taken than threads could serve, so that the rest stays in the queue for workers that are free.
+pub(crate) async fn accept_connections<H: Host>(
+    listener: Arc<OwnedFd>,
+    endpoint: Arc<Endpoint>,
+    engine: Arc<Engine<H>>,
+) -> std::io::Result<()> {
+    let threads = engine.settings.threads;
+    let free_threads = Arc::new(Semaphore::new(threads));
+    let queue = uwgate_sys::readiness::readable(listener)?;
+    let mut in_a_row = 0;
+    loop {
+        let permit = match threads {
+            1 => None,
+            _ => Arc::clone(&free_threads).acquire_owned().await.ok(),
+        };
+        let Some((socket, address)) = next(&queue, &endpoint, &mut in_a_row).await? else {
+            continue;
+        };
+        let socket = Arc::new(socket);
+        let connection = Connection::new(socket, address, Arc::clone(&endpoint), &*engine);
+        let open = engine.opened();
+        if threads == 1 {
+            serve_here(connection, &engine, open);
+        } else {
+            tokio::spawn(drive_from_start(connection, Arc::clone(&engine), open, permit));
+        }
+        in_a_row += 1;
+        if in_a_row >= IN_A_ROW {
+            in_a_row = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The next connection; `None` when there was none after all (another worker took it).
+async fn next(
+    queue: &AsyncFd<Arc<OwnedFd>>,
+    endpoint: &Endpoint,
+    in_a_row: &mut usize,
+) -> std::io::Result<Option<(OwnedFd, PeerAddr)>> {
+    let mut ready = queue.readable().await?;
+    match accept(queue.get_ref().as_fd()) {
+        Ok(Some(accepted)) => Ok(Some(accepted)),
+        Ok(None) => {
+            ready.clear_ready();
+            *in_a_row = 0;
+            Ok(None)
+        }
+        Err(error) => {
+            tracing::error!(
+                "cannot accept on {}: {error}; trying again in {} ms",
+                endpoint.name,
+                OUT_OF_RESOURCES.as_millis()
+            );
+            tokio::time::sleep(OUT_OF_RESOURCES).await;
+            Ok(None)
+        }
+    }
+}
+
+fn serve_here<H: Host>(mut connection: Connection, engine: &Arc<Engine<H>>, open: Open<H>) {
+    match connection.advance(engine, false) {
+        Next::Close => {}
+        next => {
+            tokio::spawn(drive(connection, next, Arc::clone(engine), open, None));
+        }
+    }
+}
+
+async fn drive_from_start<H: Host>(
+    mut connection: Connection,
+    engine: Arc<Engine<H>>,
+    open: Open<H>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    match connection.advance(&engine, false) {
+        Next::Close => {}
+        next => drive(connection, next, engine, open, permit).await,
+    }
+}
+
+/// Serves a connection until it closes. The permit is given back when the thread first gets free of it.
+async fn drive<H: Host>(
+    mut connection: Connection,
+    mut next: Next,
+    engine: Arc<Engine<H>>,
+    _open: Open<H>,
+    permit: Option<OwnedSemaphorePermit>,
+) {
+    drop(permit);
+    let socket = Arc::clone(connection.socket());
+    let Ok(readiness) = uwgate_sys::readiness::readable(Arc::clone(&socket)) else {
+        return;
+    };
+    let mut watched = Watched::new(&engine, &socket);
+    loop {
+        match next {
+            Next::Readable(patience) => {
+                watched.allow(patience, connection.requests());
+                let Ok(mut ready) = readiness.readable().await else {
+                    return;
+                };
+                ready.clear_ready();
+                connection.readable();
+            }
+            Next::Send(response) => {
+                watched.no_limit();
+                let patience = engine.settings.socket_timeout;
+                let response = engine.offload.send_rest(response, patience).await;
+                connection.sent(response);
+            }
+            Next::Yield => tokio::task::yield_now().await,
+            Next::Close => return,
+        }
+        watched.no_limit();
+        next = connection.advance(&engine, watched.watch.expired());
+    }
+}
+
+/// A connection's line in the table of deadlines, for as long as it lives.
+struct Watched<'e, H> {
+    engine: &'e Engine<H>,
+    watch: Arc<Watch>,
+    /// Until when the head of which request has to be complete: one deadline for all of its bytes.
+    head: Option<(u64, u32)>,
+}
+
+impl<'e, H> Watched<'e, H> {
+    fn new(engine: &'e Engine<H>, socket: &Socket) -> Self {
+        let watch = engine.watches.add(socket);
+        Self {
+            engine,
+            watch,
+            head: None,
+        }
+    }
+
+    fn allow(&mut self, patience: Patience, request: u64) {
+        let (watches, settings) = (&self.engine.watches, &self.engine.settings);
+        let deadline = match (patience, self.head) {
+            (Patience::Head, Some((of, deadline))) if of == request => deadline,
+            _ => watches.deadline_in(seconds(settings, patience)),
+        };
+        if patience == Patience::Head {
+            self.head = Some((request, deadline));
+        }
+        let idle = matches!(patience, Patience::FirstByte | Patience::NextRequest);
+        watches.allow(&self.watch, deadline, idle);
+    }
+
+    fn no_limit(&self) {
+        self.engine.watches.no_limit(&self.watch);
+    }
+}
+
+impl<H> Drop for Watched<'_, H> {
+    fn drop(&mut self) {
+        self.engine.watches.remove(&self.watch);
+    }
+}
+
+fn seconds(settings: &Settings, patience: Patience) -> u32 {
+    match patience {
+        Patience::NextRequest => settings.keep_alive_seconds,
+        Patience::FirstByte | Patience::Head => settings.head_seconds,
+        Patience::Body | Patience::Linger => {
+            u32::try_from(settings.socket_timeout.as_secs()).unwrap_or(u32::MAX)
+        }
+    }
+}

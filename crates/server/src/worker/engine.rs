@@ -1,0 +1,159 @@
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+use uwgate_config::Protocol;
+
+use super::idle::Watches;
+use super::offload::Offload;
+use super::settings::Settings;
+use crate::connection::Outcome;
+use crate::log::request::{Context, RequestLog};
+use crate::scoreboard::{Core, Scoreboard};
+
+/// One listening socket as its connections see it.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) protocol: Protocol,
+    /// As uWSGI prints it: `127.0.0.1:8080`, `/run/app.sock`, `@name`.
+    pub(crate) name: String,
+    /// The machine's name, as uWSGI's HTTP says it.
+    pub(crate) server_name: String,
+    /// The socket's port; uWSGI says 80 for a unix socket.
+    pub(crate) server_port: String,
+}
+
+/// What all connections of a worker share.
+pub(crate) struct Engine<H> {
+    pub(crate) host: H,
+    pub(crate) settings: Settings,
+    pub(crate) watches: Arc<Watches>,
+    pub(crate) offload: Offload,
+    log: RequestLog,
+    scoreboard: Scoreboard,
+    worker: u32,
+    draining: AtomicBool,
+    open: AtomicUsize,
+    /// Told when a draining worker's last connection has gone.
+    pub(crate) emptied: Notify,
+}
+
+thread_local! {
+    /// Which core (thread that calls the application) of the worker this thread is.
+    static CORE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Names the current thread's core.
+pub(crate) fn become_core(core: usize) {
+    CORE.set(core);
+}
+
+/// Which core (thread that calls the application) of its worker the current thread is, from 0.
+pub fn core() -> usize {
+    CORE.get()
+}
+
+impl<H> Engine<H> {
+    pub(crate) fn new(
+        host: H,
+        settings: Settings,
+        log: RequestLog,
+        scoreboard: Scoreboard,
+        worker: u32,
+    ) -> Self {
+        Self {
+            host,
+            settings,
+            watches: Arc::default(),
+            offload: Offload::default(),
+            log,
+            scoreboard,
+            worker,
+            draining: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// Notes that this thread begins a request.
+    pub(crate) fn begin(&self) -> Instant {
+        self.core().begin();
+        Instant::now()
+    }
+
+    /// Notes how the request that began at `begun` ended.
+    pub(crate) fn count(&self, begun: Instant, outcome: &Outcome) {
+        let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.core().end(micros, outcome);
+    }
+
+    /// Logs the request that was just answered.
+    pub(crate) fn log_request(
+        &self,
+        request: &crate::exchange::Request,
+        tally: &crate::exchange::Tally,
+        app: Option<u16>,
+        begun: Instant,
+    ) {
+        if !self.log.enabled {
+            return;
+        }
+        let context = Context {
+            app,
+            worker_requests: self.scoreboard.worker_requests(self.worker),
+            total_requests: self.scoreboard.total_requests(),
+            core: CORE.get(),
+            begun,
+        };
+        self.log
+            .request(request.vars(), request.block_len(), tally, &context);
+    }
+
+    /// Logs a request that was refused before the application saw it.
+    pub(crate) fn log_refused(&self, reject: uwgate_http::Reject, endpoint: &Endpoint, addr: &str) {
+        self.log
+            .refused(reject, endpoint.protocol, &endpoint.name, addr);
+    }
+
+    fn core(&self) -> &Core {
+        self.scoreboard.core(self.worker, CORE.get())
+    }
+
+    /// Whether answers should tell clients not to come back on their connection.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn start_draining(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Connections that are open now.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    /// Counts a connection for as long as the guard lives.
+    pub(crate) fn opened(self: &Arc<Self>) -> Open<H> {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Open {
+            engine: Arc::clone(self),
+        }
+    }
+}
+
+/// A counted connection.
+pub(crate) struct Open<H> {
+    engine: Arc<Engine<H>>,
+}
+
+impl<H> Drop for Open<H> {
+    fn drop(&mut self) {
+        let before = self.engine.open.fetch_sub(1, Ordering::Relaxed);
+        if before == 1 && self.engine.is_draining() {
+            self.engine.emptied.notify_one();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A worker: accepts, serves, and leaves when the master says so or is gone.
+
+mod accept;
+mod engine;
+mod idle;
+mod offload;
+mod orders;
+mod settings;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use uwgate_config::Options;
+use uwgate_sys::channel::Channel;
+
+pub use engine::core;
+pub(crate) use engine::{Endpoint, Engine};
+pub(crate) use settings::Settings;
+
+use self::orders::{Event, Events};
+use crate::host::Host;
+use crate::listen::Listening;
+use crate::log::request::RequestLog;
+use crate::message::{FromWorker, Message, ToWorker};
+use crate::scoreboard::Scoreboard;
+
+/// What a worker is given.
+pub struct Setup {
+    /// The worker's number, from 1.
+    pub worker: u32,
+    /// The typed options.
+    pub options: Arc<Options>,
+    /// The sockets to accept from.
+    pub listeners: Vec<Listening>,
+    /// The way to the master; `None` without one.
+    pub master: Option<Channel>,
+    /// Where the worker's figures go.
+    pub scoreboard: Scoreboard,
+    /// How many applications the host has, for the master.
+    pub apps: u32,
+}
+
+/// Serves until told to stop, until the master is gone, or until SIGTERM, SIGINT or SIGHUP comes to this process.
+/// Requests that have begun are finished.
+///
+/// # Errors
+/// When the runtime or a listening socket cannot be set up.
+pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<()> {
+    let settings = Settings::new(&setup.options);
+    let log = RequestLog {
+        enabled: !setup.options.log.disable_logging,
+        pid: std::process::id(),
+    };
+    let threads = settings.threads;
+    let engine = Arc::new(Engine::new(
+        host,
+        settings,
+        log,
+        setup.scoreboard.clone(),
+        setup.worker,
+    ));
+    let runtime = runtime(threads, &engine)?;
+    let result = runtime.block_on(serve(setup, Arc::clone(&engine)));
+    // Tasks hold connections that are idle or lost; nothing is waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// With one thread the connections live on it; with several any of them may serve any connection.
+fn runtime<H: Host>(threads: usize, engine: &Arc<Engine<H>>) -> io::Result<Runtime> {
+    if threads == 1 {
+        engine.host.thread_started();
+        return Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build();
+    }
+    let (starting, stopping) = (Arc::clone(engine), Arc::clone(engine));
+    let next_core = AtomicUsize::new(0);
+    Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("core")
+        .on_thread_start(move || {
+            engine::become_core(next_core.fetch_add(1, Ordering::Relaxed));
+            starting.host.thread_started();
+        })
+        .on_thread_stop(move || stopping.host.thread_stopping())
+        .enable_io()
+        .enable_time()
+        .build()
+}
+
+async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<()> {
+    let mut events = orders::subscribe(&engine)?;
+    let mut acceptors = Vec::new();
+    for listening in setup.listeners {
+        let endpoint = Arc::new(listening.endpoint());
+        let queue: Arc<OwnedFd> = Arc::new(listening.into_fd());
+        let accepting = accept::accept_connections(queue, endpoint, Arc::clone(&engine));
+        acceptors.push(tokio::spawn(accepting));
+    }
+    tokio::spawn(idle::sweep_every_second(Arc::clone(&engine.watches)));
+    if let Some(master) = setup.master {
+        let ready = FromWorker::Ready { apps: setup.apps };
+        master.send(&ready.encode(), &[])?;
+        events.follow(master)?;
+    }
+    let order = events.order().await;
+    engine.start_draining();
+    for acceptor in &acceptors {
+        acceptor.abort();
+    }
+    drain(&engine, order, &mut events).await;
+    Ok(())
+}
+
+/// Waits until the last connection is closed. When nobody comes after this worker, connections without a request are
+/// closed at once.
+async fn drain<H: Host>(engine: &Engine<H>, mut order: ToWorker, events: &mut Events) {
+    loop {
+        if order == ToWorker::Stop {
+            engine.watches.expire_idle();
+        }
+        if engine.open() == 0 {
+            return;
+        }
+        // Now and then, as a connection may have become idle since the last look.
+        let next = tokio::time::timeout(Duration::from_millis(250), events.next()).await;
+        if let Ok(Event::Order(stricter)) = next {
+            order = stricter;
+        }
+    }
+}

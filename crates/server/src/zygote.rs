@@ -1,0 +1,189 @@
+//! The process that has the application and makes workers of itself.
+
+use std::io;
+use std::sync::Arc;
+
+use uwgate_sys::channel::Channel;
+use uwgate_sys::process::{Fork, this, thread_count};
+
+use crate::host::Host;
+use crate::inherit::Inherited;
+use crate::message::{FromWorker, FromZygote, Message, SIZE, ToZygote};
+use crate::worker;
+
+/// What the language side of a zygote can do. It is asked from one thread, which is the only one of the process
+/// unless the application has started more.
+pub trait Nursery {
+    /// What serves the requests in a worker.
+    type Host: Host;
+
+    /// Loads the applications and says how many were found; what went wrong was logged.
+    fn load(&mut self) -> u32;
+
+    /// Makes ready for many children: nothing is moved in memory that they share.
+    fn settle(&mut self) {}
+
+    /// Forks so that the child is adopted by the master, with whatever the language wants done around a fork.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    fn fork(&mut self) -> io::Result<Fork>;
+
+    /// The host of a worker, in the worker.
+    fn host(&mut self, worker: u32) -> Self::Host;
+}
+
+/// How a zygote or worker ends, as the exit code that uWSGI would use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Done.
+    Clean,
+    /// A worker that finished what it had and makes room for another.
+    Worker,
+    /// Something is wrong with the machine or with us.
+    Failed,
+    /// `need-app`, and there is none.
+    NoApp,
+}
+
+impl End {
+    /// The process's exit code.
+    pub fn code(self) -> i32 {
+        match self {
+            Self::Clean => 0,
+            Self::Failed => 1,
+            Self::Worker => 17,
+            Self::NoApp => 22,
+        }
+    }
+}
+
+/// Serves as zygote until the master is gone, and as worker in the children. With no master in `inherited` it is
+/// worker 1 itself.
+pub fn run<N: Nursery>(inherited: Inherited, mut nursery: N) -> End {
+    match run_or_fail(inherited, &mut nursery) {
+        Ok(end) => end,
+        Err(error) => {
+            tracing::error!("pid {}: {error}", std::process::id());
+            End::Failed
+        }
+    }
+}
+
+fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Result<End> {
+    let workers = &inherited.options.workers;
+    let (lazy, need_app) = (workers.lazy_apps || workers.lazy, workers.need_app);
+    let Some(master) = inherited.master.take() else {
+        return serve(inherited, nursery, 1, None, lazy_load(need_app));
+    };
+    let mut load = lazy_load(need_app);
+    if !lazy {
+        let apps = nursery.load();
+        if apps == 0 && need_app {
+            return Ok(End::NoApp);
+        }
+        warn_about_threads();
+        load = Load::Done { apps };
+        nursery.settle();
+    }
+    let apps = load.apps();
+    master.send(&FromZygote::Loaded { apps }.encode(), &[])?;
+    while let Some((worker, channel)) = next_fork(&master)? {
+        match nursery.fork() {
+            Ok(Fork::Parent(_)) => {}
+            Ok(Fork::Child) => {
+                drop(master);
+                return serve(inherited, nursery, worker, Some(channel), load);
+            }
+            Err(error) => {
+                tracing::error!("worker {worker} cannot be forked: {error}");
+                master.send(&FromZygote::ForkFailed { worker }.encode(), &[])?;
+            }
+        }
+    }
+    Ok(End::Clean)
+}
+
+/// Whether the applications are there already.
+#[derive(Clone, Copy)]
+enum Load {
+    Done { apps: u32 },
+    InWorker { need_app: bool },
+}
+
+fn lazy_load(need_app: bool) -> Load {
+    Load::InWorker { need_app }
+}
+
+impl Load {
+    fn apps(self) -> u32 {
+        match self {
+            Self::Done { apps } => apps,
+            Self::InWorker { .. } => 0,
+        }
+    }
+}
+
+/// The next order; `None` when the master is gone.
+fn next_fork(master: &Channel) -> io::Result<Option<(u32, Channel)>> {
+    loop {
+        let mut datagram = [0; SIZE];
+        let received = master.recv(&mut datagram)?;
+        if received.is_eof() {
+            return Ok(None);
+        }
+        let order = datagram.get(..received.len).and_then(ToZygote::decode);
+        if let (Some(ToZygote::Fork { worker }), Some(fd)) = (order, received.fds.into_iter().next())
+        {
+            return Ok(Some((worker, Channel::adopt(fd)?)));
+        }
+    }
+}
+
+/// The life of a worker, in the worker.
+fn serve<N: Nursery>(
+    inherited: Inherited,
+    nursery: &mut N,
+    worker: u32,
+    master: Option<Channel>,
+    load: Load,
+) -> io::Result<End> {
+    if let Some(master) = &master {
+        let pid = u32::try_from(this().as_raw()).unwrap_or_default();
+        master.send(&FromWorker::Started { pid }.encode(), &[])?;
+    }
+    let apps = match load {
+        Load::Done { apps } => apps,
+        Load::InWorker { need_app } => match nursery.load() {
+            0 if need_app => return Ok(End::NoApp),
+            apps => apps,
+        },
+    };
+    let Inherited {
+        options,
+        listeners,
+        scoreboard,
+        ..
+    } = inherited;
+    let setup = worker::Setup {
+        worker,
+        options: Arc::clone(&options),
+        listeners,
+        master,
+        scoreboard,
+        apps,
+    };
+    worker::run(setup, nursery.host(worker))?;
+    Ok(End::Worker)
+}
+
+/// A thread that was started while the application loaded does not exist in the workers.
+fn warn_about_threads() {
+    if let Ok(threads @ 2..) = thread_count() {
+        tracing::warn!(
+            "the application started {} thread(s) while it was loaded; they will not run in the workers. \
+             Start them after the fork, or set lazy-apps = true",
+            threads - 1
+        );
+    }
+}
