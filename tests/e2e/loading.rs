@@ -1,0 +1,179 @@
+//! From options to an application: where it is looked for, how it is named, what a failure does.
+
+use crate::both;
+use crate::http_environ::Environ;
+use crate::support::{Kind, Packet, Request, Server, Setup};
+
+/// An app that answers with a text.
+fn app(name: &str, text: &str) -> String {
+    format!(
+        "def {name}(environ, start_response):\n\
+        \x20   start_response('200 OK', [])\n\
+        \x20   return [b'{text} ' + environ['SCRIPT_NAME'].encode() + b' ' + environ['PATH_INFO'].encode()]\n"
+    )
+}
+
+#[track_caller]
+fn answers(server: &Server, target: &str, text: &str) {
+    assert_eq!(server.get(target).expect(200).text(), text);
+}
+
+both! {
+    fn a_module_in_the_current_directory(kind) {
+        let setup = Setup::new(kind).option("module", "mine");
+        setup.write("mine.py", app("application", "mine"));
+        answers(&setup.start(), "/x", "mine  /x");
+    }
+}
+
+both! {
+    fn a_module_with_a_name(kind) {
+        let setup = Setup::new(kind).option("module", "mine:other");
+        setup.write("mine.py", app("other", "other"));
+        answers(&setup.start(), "/", "other  /");
+    }
+}
+
+both! {
+    fn a_factory(kind) {
+        let setup = Setup::new(kind).option("module", "mine:make()");
+        let source = app("application", "made") + "def make():\n    return application\n";
+        setup.write("mine.py", source);
+        answers(&setup.start(), "/", "made  /");
+    }
+}
+
+both! {
+    fn a_module_and_a_callable(kind) {
+        let setup = Setup::new(kind).option("module", "mine").option("callable", "other");
+        setup.write("mine.py", app("other", "other"));
+        answers(&setup.start(), "/", "other  /");
+    }
+}
+
+both! {
+    fn a_file_and_a_callable(kind) {
+        let setup = Setup::new(kind).option("wsgi-file", "mine.wsgi").option("callable", "other");
+        setup.write("mine.wsgi", app("other", "other"));
+        answers(&setup.start(), "/", "other  /");
+    }
+}
+
+both! {
+    fn chdir_and_pythonpath(kind) {
+        let setup = Setup::new(kind);
+        std::fs::create_dir_all(setup.dir().join("site/lib")).expect("can be created");
+        setup.write("site/lib/mine.py", app("application", "found"));
+        let site = setup.dir().join("site").display().to_string();
+        let setup = setup.option("chdir", &site).option("pythonpath", "lib").option("module", "mine");
+        answers(&setup.start(), "/", "found  /");
+    }
+}
+
+both! {
+    fn env_is_there_at_import(kind) {
+        let source = "import os\nVALUE = os.environ['SOME_NAME']\n\
+            def application(environ, start_response):\n\
+            \x20   start_response('200 OK', [])\n\
+            \x20   return [VALUE.encode()]\n";
+        let server = Setup::source(kind, source).option("env", "SOME_NAME=some=value").start();
+        answers(&server, "/", "some=value");
+    }
+}
+
+both! {
+    /// Two apps below two paths: the longest that fits takes the request.
+    fn mounts(kind) {
+        let setup = Setup::new(kind)
+            .option("manage-script-name", "true")
+            .option("mount", "/=root.py")
+            .option("mount", "/one=one:application")
+            .option("mount", "/one/two=two.py");
+        setup.write("root.py", app("application", "root"));
+        setup.write("one.py", app("application", "one"));
+        setup.write("two.py", app("application", "two"));
+        let server = setup.start();
+        answers(&server, "/one", "one /one ");
+        answers(&server, "/one/x", "one /one /x");
+        answers(&server, "/one/two/x", "two /one/two /x");
+    }
+}
+
+/// `/onemore` is not below `/one`.
+#[test]
+fn mounts_end_at_a_segment() {
+    let setup = Setup::new(Kind::Uwgate)
+        .option("manage-script-name", "true")
+        .option("mount", "/=root.py")
+        .option("mount", "/one=one.py");
+    setup.write("root.py", app("application", "root"));
+    setup.write("one.py", app("application", "one"));
+    let server = setup.start();
+    assert!(
+        server
+            .get("/onemore")
+            .expect(200)
+            .text()
+            .starts_with("root ")
+    );
+    assert!(server.get("/other").expect(200).text().starts_with("root "));
+}
+
+both! {
+    /// The front server names the app by SCRIPT_NAME.
+    fn script_name_of_the_front_server_chooses_the_app(kind) {
+        let setup = Setup::new(kind).option("mount", "/=root.py").option("mount", "/one=one.py");
+        setup.write("root.py", app("application", "root"));
+        setup.write("one.py", app("application", "one"));
+        let server = setup.start();
+        let packet = Packet::get("/x").var("SCRIPT_NAME", "/one");
+        assert_eq!(server.uwsgi(&packet).expect(200).text(), "one /one /x");
+    }
+}
+
+both! {
+    fn need_app_ends_with_22(kind) {
+        let setup = Setup::new(kind).option("wsgi-file", "broken.py");
+        setup.write("broken.py", "import nowhere_to_be_found\n");
+        let socket = setup.dir().join("x.sock");
+        let mut server = setup.option("http-socket", socket.display()).spawn();
+        assert_eq!(server.process.wait().code(), Some(22));
+        assert!(server.log().contains("nowhere_to_be_found"), "{}", server.log());
+    }
+}
+
+both! {
+    /// Without need-app the server stands and answers 500.
+    fn a_broken_app_without_need_app_answers_500(kind) {
+        let setup = Setup::source(kind, "import nowhere_to_be_found\n").option("need-app", "false");
+        let server = setup.start();
+        let response = server.uwsgi(&Packet::get("/"));
+        assert_eq!(response.status, 500);
+        assert!(!response.text().contains("nowhere_to_be_found"));
+        server.wait_for_log("nowhere_to_be_found");
+    }
+}
+
+#[test]
+fn the_message_of_a_failed_import_says_what_to_look_at() {
+    let setup = Setup::new(Kind::Uwgate).option("module", "mine:absent");
+    setup.write("mine.py", app("application", "x"));
+    let socket = setup.dir().join("x.sock");
+    let mut server = setup.option("http-socket", socket.display()).spawn();
+    assert_eq!(server.process.wait().code(), Some(22));
+    let log = server.log();
+    assert!(log.contains("absent") && log.contains("mine"), "{log}");
+}
+
+both! {
+    fn script_name_is_managed_in_environ(kind) {
+        let server = Setup::new(kind)
+            .option("manage-script-name", "true")
+            .option("mount", format!("/app={}", crate::support::paths::app("environ.py").display()))
+            .start();
+        let environ = Environ::of(&server, &Request::get("/app/a%20b?c"));
+        environ.is("SCRIPT_NAME", "str '/app'");
+        environ.is("PATH_INFO", "str '/a b'");
+        environ.is("REQUEST_URI", "str '/app/a%20b?c'");
+    }
+}

@@ -1,0 +1,26 @@
+//! End to end: the real binary, a real Python, real nginx in front, and the real uWSGI as judge.
+//!
+//! Each module is one subject. A test starts the servers it needs on unix sockets and free ports
+//! in a directory of its own; nothing is shared, so all run in parallel. What the tests need is
+//! installed by `tests/setup.sh`; a test whose need is missing fails and says so.
+#![forbid(unsafe_code)]
+#![allow(missing_docs, reason = "tests are read in their source")]
+#![allow(
+    unreachable_pub,
+    reason = "support is shared by all modules of one binary"
+)]
+
+mod frameworks;
+mod front_servers;
+mod http_basic;
+mod http_environ;
+mod http_refusals;
+mod loading;
+mod logging;
+mod options;
+mod processes;
+mod slow_clients;
+mod support;
+mod uwsgi_protocol;
+mod wsgi_input;
+mod wsgi_responses;
