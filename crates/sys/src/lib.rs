@@ -14,6 +14,7 @@ pub mod clock;
 pub mod listener;
 pub mod memory;
 pub mod process;
+#[cfg(feature = "tokio")]
 pub mod readiness;
 pub mod signals;
 pub mod socket;

@@ -91,15 +91,15 @@ fn play(role: &str) {
         "die-before-your-child" => {
             let sleeper = Spawn {
                 death_signal: Some(Signal::KILL),
-                ..shell("sleep 600")
+                ..shell("exec sleep 600")
             }
             .spawn()
             .unwrap();
             print!("{sleeper}");
         }
         "exec-a-shell" => {
-            let fds = vec![(file_of("exec "), 20)];
-            let script = shell("cat <&20; echo $$ $PPID");
+            let fds = vec![(file_of("exec "), 9)];
+            let script = shell("cat <&9; echo $$ $PPID");
             panic!(
                 "{}",
                 Spawn {
@@ -377,7 +377,7 @@ fn becomes_another() {
 
 fn reaping() {
     assert_eq!(process::reap_any().unwrap(), None, "no children");
-    let sleeper = shell("sleep 600").spawn().unwrap();
+    let sleeper = shell("exec sleep 600").spawn().unwrap();
     assert_eq!(process::reap_any().unwrap(), None, "none has ended");
     assert!(process::exists(sleeper));
     process::kill(sleeper, Signal::KILL).unwrap();
@@ -505,12 +505,11 @@ fn channel_ends() {
     let (ours, theirs) = channel::pair().unwrap();
     let child = Spawn {
         fds: vec![(theirs.into(), 3)],
-        ..shell("sleep 600")
+        ..shell("exec sleep 600")
     }
     .spawn()
     .unwrap();
     assert!(!socket::is_closed_by_peer(ours.as_fd()));
-    // `sh -c` with one command may or may not become it: end whatever holds the channel.
     process::kill(child, Signal::KILL).unwrap();
     assert_eq!(
         process::reap(child).unwrap(),

@@ -166,9 +166,9 @@ fn plan_moves(fds: Vec<(OwnedFd, RawFd)>) -> io::Result<(Moves, Reserved)> {
 fn fill_up_to(highest: RawFd) -> io::Result<Reserved> {
     let null = File::open("/dev/null")?;
     let mut reserved = Reserved::new();
-    while !reserved
+    while reserved
         .last()
-        .is_some_and(|fd: &OwnedFd| fd.as_raw_fd() > highest)
+        .is_none_or(|fd: &OwnedFd| fd.as_raw_fd() <= highest)
     {
         reserved.push(rustix::io::fcntl_dupfd_cloexec(&null, 3)?);
     }
