@@ -24,6 +24,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use uwgate_server::inherit::Inherited;
 use uwgate_server::zygote::{self, End};
+use uwgate_sys::process::Signal;
 
 /// Serves as the zygote or worker that the master (`word` says what it handed over) wants. Returns the exit code.
 #[pyfunction]
@@ -31,6 +32,11 @@ fn run(py: Python<'_>, word: &str) -> PyResult<i32> {
     uwgate_server::log::init();
     let inherited =
         Inherited::take(word).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    // Whoever signals a whole process group (a terminal, a service manager) means the master, which decides what
+    // becomes of us; workers listen for themselves.
+    for signal in [Signal::INT, Signal::HUP, Signal::TERM, Signal::QUIT] {
+        uwgate_sys::signals::shrug_off(signal);
+    }
     let nursery = nursery::PythonNursery::new(py, &inherited)?;
     let end = py.detach(|| zygote::run(inherited, nursery));
     if end == End::Worker {

@@ -62,6 +62,16 @@ pub fn ignore(signal: Signal) {
     set_disposition(signal.as_raw(), libc::SIG_IGN);
 }
 
+/// Makes a signal interrupt waiting calls and nothing else. Unlike an ignored signal it is back at its default in
+/// programs that this process starts.
+pub fn shrug_off(signal: Signal) {
+    extern "C" fn nothing(_: libc::c_int) {}
+    set_disposition(
+        signal.as_raw(),
+        nothing as extern "C" fn(libc::c_int) as libc::sighandler_t,
+    );
+}
+
 /// The kernel refuses KILL, STOP and the numbers the C library keeps for itself; that is what callers want.
 fn set_disposition(signal: libc::c_int, disposition: libc::sighandler_t) {
     // SAFETY: the disposition is SIG_DFL or SIG_IGN in every call above, so no handler code can run because of this.
