@@ -105,6 +105,7 @@ fn a_crash_loop_slows_down_to_the_cap() {
     while stage.now < Millis(3_600_000) {
         if orders == [Action::Spawn] {
             spawns += 1;
+            assert!(spawns < 1000, "no throttle");
             stage.spawned();
             orders = stage.handle(Event::Exited(Exit::Code(22)));
         } else {

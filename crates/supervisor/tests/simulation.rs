@@ -226,6 +226,11 @@ impl World {
 
     fn plan(&mut self, at: u64, plan: Plan) {
         self.planned += 1;
+        assert!(
+            self.planned < 1_000_000,
+            "it goes round and round at {} ms",
+            self.now
+        );
         self.plans.insert((at, self.planned), plan);
     }
 
@@ -287,6 +292,22 @@ impl World {
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
+        let stillborn = actions.iter().any(|action| {
+            matches!(
+                action,
+                Action::Report(
+                    Report::SpawnFailed
+                        | Report::Died {
+                            was_ready: false,
+                            ..
+                        }
+                )
+            )
+        });
+        assert!(
+            !(stillborn && actions.contains(&Action::Spawn)),
+            "no pause after a failed start"
+        );
         for action in actions {
             match action {
                 Action::Spawn => self.begin_spawn(),

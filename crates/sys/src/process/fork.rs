@@ -34,13 +34,15 @@ pub unsafe fn fork() -> io::Result<Fork> {
 }
 
 /// Forks twice and lets the process in the middle end, so that the new process is adopted by the nearest subreaper
-/// (the master) and reaped there, not here. Returns in the child only after the adoption, so that a death signal set
+/// (the master; else init) and reaped there, not here. Returns in the child only after the adoption, so that a death signal set
 /// from then on is about the adopter.
 ///
 /// The parent gets the pid of the new process. If the second fork fails, the parent gets the error.
 ///
 /// # Safety
-/// As for [`fork`]. The process must also not be a subreaper itself, or the child waits for ever to be adopted.
+/// As for [`fork`].
+///
+/// A process that is a subreaper itself adopts the child and has to reap it.
 pub unsafe fn fork_adopted() -> io::Result<Fork> {
     let (mut news, teller) = io::pipe()?;
     // SAFETY: the caller vouches for a single thread.
