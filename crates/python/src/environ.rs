@@ -6,7 +6,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use uwgate_config::Options;
 use uwgate_server::exchange::Request;
-use uwsgi_codec::Vars;
 
 use crate::apps::{Apps, Choice};
 use crate::file_wrapper::FileWrapper;
@@ -70,7 +69,7 @@ impl Environ {
         if request.modifier1() == uwsgi_codec::modifier::WSGI_MANAGE_PATH_INFO {
             facts.cut_script_name(py, &environ)?;
         }
-        let choice = choose(py, apps, request.vars(), &environ)?;
+        let choice = choose(py, apps, request, &environ)?;
         Ok(Prepared { environ, choice })
     }
 
@@ -150,11 +149,17 @@ impl<'a> Facts<'a> {
 fn choose<'a>(
     py: Python<'_>,
     apps: &'a Apps,
-    vars: Vars<'_>,
+    request: &Request,
     environ: &Bound<'_, PyDict>,
 ) -> PyResult<Option<Choice<'a>>> {
     if !apps.needs_path() {
         return Ok(apps.choose(b"", b""));
+    }
+    let vars = request.vars();
+    if request.trusts_uwsgi()
+        && let Some(id) = vars.get(b"UWSGI_APPID")
+    {
+        return Ok(apps.choose(id, b""));
     }
     let (script_name, path_info) = (vars.get(b"SCRIPT_NAME"), vars.get(b"PATH_INFO"));
     let path_info = path_info.unwrap_or_default();

@@ -56,8 +56,7 @@ impl Host for PythonHost {
 
     fn serve(&self, request: Box<Request>, response: Box<Response>) -> Served {
         Python::attach(|py| {
-            let kit = KIT.take().filter(|kit| kit.is_unshared(py));
-            let kit = kit.map_or_else(|| Kit::new(py, &self.options), Ok);
+            let kit = KIT.take().map_or_else(|| Kit::new(py, &self.options), |kit| kit.refresh(py));
             match kit {
                 Ok(mut kit) => {
                     let served = self.answer(py, &mut kit, request, response);
@@ -199,18 +198,31 @@ fn internal_server_error(response: &mut Response, page: &[u8]) {
 
 impl Kit {
     fn new(py: Python<'_>, options: &Options) -> PyResult<Self> {
-        let responder = Bound::new(py, Responder::new())?;
+        let (responder, start_response) = Responder::bound(py)?;
         Ok(Self {
             environ: Environ::new(py, options, uwgate_server::worker::core())?,
             input: Py::new(py, Input::new())?,
-            start_response: responder.getattr("start_response")?.unbind(),
-            responder: responder.unbind(),
+            responder,
+            start_response,
         })
     }
 
-    /// Whether the application has kept neither `wsgi.input` nor `start_response`: what it holds on to must not
-    /// belong to somebody else's request.
-    fn is_unshared(&self, py: Python<'_>) -> bool {
-        self.input.get_refcnt(py) == 1 && self.start_response.get_refcnt(py) == 1
+    /// Replaces what the application has kept of the last request: it must not belong to somebody else's.
+    fn refresh(mut self, py: Python<'_>) -> PyResult<Self> {
+        if !is_unshared(&self.input) {
+            self.input = Py::new(py, Input::new())?;
+        }
+        let written = self.responder.bind(py).try_borrow();
+        let write_is_ours = written.is_ok_and(|it| it.write.as_ref().is_none_or(is_unshared));
+        if !write_is_ours || !is_unshared(&self.start_response) {
+            (self.responder, self.start_response) = Responder::bound(py)?;
+        }
+        Ok(self)
     }
+}
+
+fn is_unshared<T>(object: &Py<T>) -> bool {
+    // SAFETY: the object lives as long as `object`, and its count is read by an attached thread: both callers were
+    // given the proof.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) == 1 }
 }

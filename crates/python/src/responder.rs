@@ -8,15 +8,21 @@ use uwgate_server::exchange::Response;
 pub(crate) struct Responder {
     response: Option<Box<Response>>,
     /// The bound `write`, made when first asked for.
-    write: Option<Py<PyAny>>,
+    pub(crate) write: Option<Py<PyAny>>,
 }
 
 impl Responder {
-    pub(crate) fn new() -> Self {
-        Self {
-            response: None,
-            write: None,
-        }
+    /// A responder and its bound `start_response`.
+    pub(crate) fn bound(py: Python<'_>) -> PyResult<(Py<Self>, Py<PyAny>)> {
+        let responder = Bound::new(
+            py,
+            Self {
+                response: None,
+                write: None,
+            },
+        )?;
+        let start_response = responder.getattr("start_response")?.unbind();
+        Ok((responder.unbind(), start_response))
     }
 
     pub(crate) fn open(&mut self, response: Box<Response>) {

@@ -123,8 +123,9 @@ impl Connection {
         engine: &Engine<H>,
     ) -> Self {
         let timeout = engine.settings.socket_timeout;
+        let trust = engine.settings.trust(address.ip().map(|address| address.ip()));
         Self {
-            request: Some(Request::new(Arc::clone(&socket), timeout, H::detached)),
+            request: Some(Request::new(Arc::clone(&socket), timeout, H::detached, trust)),
             response: Some(Response::new(Arc::clone(&socket), timeout, H::detached)),
             socket,
             endpoint,
@@ -175,7 +176,7 @@ impl Connection {
                     Received::End if expired => return self.time_is_up(engine, patience),
                     Received::End => return Next::Close,
                 },
-                Step::Refused(reject) => self.refuse(engine, reject),
+                Step::Refused(refusal) => self.refuse(engine, &refusal),
             }
         }
     }
@@ -212,20 +213,21 @@ impl Connection {
         }
         let taken = match self.endpoint.protocol {
             Protocol::Uwsgi => uwsgi::take(request, &engine.settings),
-            Protocol::Http => http::take(request, &engine.settings, &self.endpoint, &self.peer),
+            Protocol::Http => http::take(request, &engine.settings, &self.endpoint, &self.peer)
+                .map_err(Refusal::from),
         };
         match taken {
             Ok(Taken::Partial) => Step::Missing(Patience::Head),
             Ok(Taken::Request(pending)) => self.begin_body(engine, pending),
             Ok(Taken::Reply(bytes)) => self.reply(&bytes),
-            Err(reject) => Step::Refused(reject),
+            Err(refusal) => Step::Refused(refusal),
         }
     }
 
     fn begin_body<H: Host>(&mut self, engine: &Engine<H>, pending: Pending) -> Step {
         let length = self.request.as_ref().and_then(|request| request.left());
         if engine.settings.limit_post.is_some_and(|limit| length.is_some_and(|length| length > limit)) {
-            return Step::Refused(Reject::BodyTooLarge);
+            return Step::Refused(Reject::BodyTooLarge.into());
         }
         if pending.expects_continue && length != Some(0) {
             // Its failure shows in the next read.
@@ -240,7 +242,7 @@ impl Connection {
             return Step::Then(Next::Close);
         };
         match request.has_body(engine.settings.body_first) {
-            Err(reject) => return Step::Refused(reject),
+            Err(reject) => return Step::Refused(reject.into()),
             Ok(false) => return Step::Missing(Patience::Body),
             Ok(true) => {}
         }
@@ -313,9 +315,9 @@ impl Connection {
         self.close_our_side()
     }
 
-    fn refuse<H: Host>(&mut self, engine: &Engine<H>, reject: Reject) {
-        engine.log_refused(reject, &self.endpoint, &self.peer.addr);
-        if let Step::Then(Next::Close) = self.reply(&reject.response()) {
+    fn refuse<H: Host>(&mut self, engine: &Engine<H>, refusal: &Refusal) {
+        engine.log_refused(refusal, &self.endpoint, &self.peer.addr);
+        if let Step::Then(Next::Close) = self.reply(&refusal.reject.response()) {
             self.request = None;
         }
         self.stage = Stage::Linger;
@@ -325,8 +327,8 @@ impl Connection {
     fn time_is_up<H: Host>(&mut self, engine: &Engine<H>, patience: Patience) -> Next {
         let begun = self.request.as_ref().is_some_and(|request| !request.waiting().is_empty());
         match patience {
-            Patience::Head if begun => self.refuse(engine, Reject::HeadTimeout),
-            Patience::Body => self.refuse(engine, Reject::BodyTimeout),
+            Patience::Head if begun => self.refuse(engine, &Reject::HeadTimeout.into()),
+            Patience::Body => self.refuse(engine, &Reject::BodyTimeout.into()),
             Patience::FirstByte | Patience::Head | Patience::NextRequest | Patience::Linger => {}
         }
         Next::Close
@@ -339,7 +341,22 @@ enum Step {
     Then(Next),
     /// More bytes are needed.
     Missing(Patience),
-    Refused(Reject),
+    Refused(Refusal),
+}
+
+/// A refused request: what the peer is told, and what the log says besides.
+pub(crate) struct Refusal {
+    pub(crate) reject: Reject,
+    pub(crate) detail: String,
+}
+
+impl From<Reject> for Refusal {
+    fn from(reject: Reject) -> Self {
+        Self {
+            reject,
+            detail: String::new(),
+        }
+    }
 }
 
 enum Received {

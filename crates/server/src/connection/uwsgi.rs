@@ -1,25 +1,34 @@
 use uwgate_http::{Method, Protocol, Reject, ResponseRules};
-use uwsgi_codec::{Error, HEADER_LEN, Status, Vars, modifier, ping};
+use uwsgi_codec::{Error, HEADER_LEN, Header, Status, Vars, modifier, ping};
 
-use super::{Pending, Taken};
+use super::{Pending, Refusal, Taken};
 use crate::exchange::{Block, Body, Request};
 use crate::worker::Settings;
 
 /// Takes a packet off the bytes received; the request borrows its block from there.
-pub(crate) fn take(request: &mut Request, settings: &Settings) -> Result<Taken, Reject> {
+pub(crate) fn take(request: &mut Request, settings: &Settings) -> Result<Taken, Refusal> {
     let packet = match uwsgi_codec::decode(request.waiting(), &settings.uwsgi_limits) {
         Ok(Status::Complete(packet)) => packet,
+        Ok(Status::Partial { .. }) if is_http(request.waiting()) => {
+            return Err(refuse(&Error::Truncated { at: 0 }, request.waiting()));
+        }
         Ok(Status::Partial { .. }) => return Ok(Taken::Partial),
-        Err(error) => return Err(reject(&error)),
+        Err(error) => return Err(refuse(&error, request.waiting())),
     };
     match packet.header.modifier1 {
         modifier::WSGI | modifier::WSGI_MANAGE_PATH_INFO => {}
         modifier::PING => return Ok(Taken::Reply(ping::RESPONSE.to_vec())),
-        _ => return Err(Reject::UwsgiModifier),
+        other => {
+            return Err(Refusal {
+                reject: Reject::UwsgiModifier,
+                detail: format!(" (modifier1 is {other})"),
+            });
+        }
     }
-    let vars = Vars::parse(packet.block, &settings.uwsgi_limits).map_err(|error| reject(&error))?;
+    let vars = Vars::parse(packet.block, &settings.uwsgi_limits)
+        .map_err(|error| refuse(&error, request.waiting()))?;
     if vars.is_empty() {
-        return Err(Reject::UwsgiEmpty);
+        return Err(Reject::UwsgiEmpty.into());
     }
     let facts = Facts::gather(vars)?;
     let block = request.start + HEADER_LEN..request.start + packet.len();
@@ -88,10 +97,20 @@ fn method(value: &[u8]) -> Method {
     }
 }
 
-fn reject(error: &Error) -> Reject {
-    match error {
+fn refuse(error: &Error, received: &[u8]) -> Refusal {
+    let reject = match error {
         Error::TooLarge { .. } => Reject::UwsgiBlockTooLarge,
         Error::TooManyVars { .. } => Reject::UwsgiTooManyVars,
         _ => Reject::UwsgiBlock,
-    }
+    };
+    let detail = match is_http(received) {
+        true => " (this looks like HTTP: the socket speaks uwsgi; use http-socket for HTTP)".into(),
+        false => format!(" ({error})"),
+    };
+    Refusal { reject, detail }
+}
+
+fn is_http(received: &[u8]) -> bool {
+    let header = received.first_chunk().copied().map(Header::parse);
+    header.is_some_and(Header::looks_like_http)
 }

@@ -7,7 +7,7 @@ mod response;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-pub(crate) use request::Block;
+pub(crate) use request::{Block, Trust};
 pub use request::{Body, Chunked, Request};
 pub use response::{FileRange, Response, Sent, Tally};
 

@@ -30,12 +30,21 @@ pub struct Request {
     pub(crate) var_count: usize,
     pub(crate) body: Body,
     pub(crate) modifier1: u8,
-    pub(crate) trusts_forwarded: bool,
+    trust: Trust,
     /// How long one read waits for the peer (`socket-timeout`).
     timeout: Duration,
     detach: Detach,
     /// Why no more can be read, once that is so.
     broken: Option<io::ErrorKind>,
+}
+
+/// What a peer is believed, by the options that name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Trust {
+    /// `http-trust-forwarded`
+    pub(crate) forwarded: bool,
+    /// `uwsgi-trust`
+    pub(crate) uwsgi: bool,
 }
 
 /// Where the var block is.
@@ -104,7 +113,12 @@ impl Chunked {
 }
 
 impl Request {
-    pub(crate) fn new(socket: Socket, timeout: Duration, detach: Detach) -> Box<Self> {
+    pub(crate) fn new(
+        socket: Socket,
+        timeout: Duration,
+        detach: Detach,
+        trust: Trust,
+    ) -> Box<Self> {
         Box::new(Self {
             socket,
             received: Vec::new(),
@@ -113,7 +127,7 @@ impl Request {
             var_count: 0,
             body: Body::Done,
             modifier1: 0,
-            trusts_forwarded: false,
+            trust,
             timeout,
             detach,
             broken: None,
@@ -139,7 +153,12 @@ impl Request {
 
     /// Whether the peer is a proxy whose `X-Forwarded-*` headers are to be believed.
     pub fn trusts_forwarded(&self) -> bool {
-        self.trusts_forwarded
+        self.trust.forwarded
+    }
+
+    /// Whether the peer's `UWSGI_*` variables may choose the application.
+    pub fn trusts_uwsgi(&self) -> bool {
+        self.trust.uwsgi
     }
 
     /// Bytes of the var block.

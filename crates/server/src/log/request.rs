@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use uwgate_config::Protocol;
-use uwgate_http::Reject;
 use uwsgi_codec::Vars;
 
 use super::write_line;
+use crate::connection::Refusal;
 use crate::exchange::Tally;
 
 /// What of a request is logged, and where.
@@ -91,16 +91,23 @@ impl RequestLog {
 
     /// Logs a request that never reached the application, whatever `disable-logging` says: it explains an answer
     /// that nobody else will explain.
-    pub(crate) fn refused(&self, reject: Reject, protocol: Protocol, listener: &str, addr: &str) {
+    pub(crate) fn refused(
+        &self,
+        refusal: &Refusal,
+        protocol: Protocol,
+        listener: &str,
+        addr: &str,
+    ) {
         let protocol = match protocol {
             Protocol::Uwsgi => "uwsgi",
             Protocol::Http => "HTTP",
         };
         let from = if addr.is_empty() { "a unix peer" } else { addr };
         tracing::warn!(
-            "{protocol} request from {from} on {listener} refused with {}: {}",
-            reject.status(),
-            reject.sentence()
+            "{protocol} request from {from} on {listener} refused with {}: {}{}",
+            refusal.reject.status(),
+            refusal.reject.sentence(),
+            refusal.detail
         );
     }
 }

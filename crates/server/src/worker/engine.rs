@@ -9,7 +9,7 @@ use uwgate_config::Protocol;
 use super::idle::Watches;
 use super::offload::Offload;
 use super::settings::Settings;
-use crate::connection::Outcome;
+use crate::connection::{Outcome, Refusal};
 use crate::log::request::{Context, RequestLog};
 use crate::scoreboard::{Core, Scoreboard};
 
@@ -112,9 +112,9 @@ impl<H> Engine<H> {
     }
 
     /// Logs a request that was refused before the application saw it.
-    pub(crate) fn log_refused(&self, reject: uwgate_http::Reject, endpoint: &Endpoint, addr: &str) {
+    pub(crate) fn log_refused(&self, refusal: &Refusal, endpoint: &Endpoint, addr: &str) {
         self.log
-            .refused(reject, endpoint.protocol, &endpoint.name, addr);
+            .refused(refusal, endpoint.protocol, &endpoint.name, addr);
     }
 
     fn core(&self) -> &Core {

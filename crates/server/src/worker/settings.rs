@@ -1,6 +1,9 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
-use uwgate_config::Options;
+use uwgate_config::{Located, Options, Peer};
+
+use crate::exchange::Trust;
 
 /// What the engine needs from the options, in the units it uses.
 #[derive(Debug, Clone)]
@@ -18,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) limit_post: Option<u64>,
     pub(crate) uwsgi_limits: uwsgi_codec::Limits,
     pub(crate) http_limits: uwgate_http::Limits,
+    trust_forwarded: Vec<Peer>,
+    trust_uwsgi: Vec<Peer>,
 }
 
 /// A body is awaited up to this many bytes before the application is called.
@@ -43,6 +48,17 @@ impl Settings {
                 headers: http.http_max_headers as usize,
                 ..uwgate_http::Limits::default()
             },
+            trust_forwarded: values(&http.http_trust_forwarded),
+            trust_uwsgi: values(&options.python.uwsgi_trust),
+        }
+    }
+
+    /// What the peer at `address` (`None`: on a unix socket) is believed.
+    pub(crate) fn trust(&self, address: Option<IpAddr>) -> Trust {
+        let among = |peers: &[Peer]| peers.iter().any(|peer| peer.matches(address));
+        Trust {
+            forwarded: among(&self.trust_forwarded),
+            uwsgi: among(&self.trust_uwsgi),
         }
     }
 }
@@ -50,3 +66,7 @@ impl Settings {
 /// An HTTP head may always have so many bytes: cookies pass uWSGI's 4,096 easily, and unlike a front server a browser
 /// cannot be configured.
 const HTTP_HEAD: usize = 32 * 1024;
+
+fn values(peers: &[Located<Peer>]) -> Vec<Peer> {
+    peers.iter().map(|peer| peer.value).collect()
+}
