@@ -236,17 +236,25 @@ fn python_of_plugin(plugin: &str) -> Option<String> {
     }
 }
 
-/// What to say of a key that no row has and nothing else uses.
-pub(crate) fn unknown(entry: &Entry, severity: Severity) -> Finding {
-    let message = match severity {
-        Severity::Error => "unknown option, and the configuration is strict",
-        _ => "unknown option: it has no effect, and nothing uses it as a placeholder",
-    };
-    let finding = Finding::about(severity, "unknown-option", entry, message);
+/// What to say of a key that no row has and no placeholder asks for. An app may still read it (`uwsgi.opt`), so it is
+/// only doubtful when it looks like an option.
+pub(crate) fn unknown(entry: &Entry) -> Finding {
+    let find = |severity, message| Finding::about(severity, "unknown-option", entry, message);
     match suggest::option_like(&entry.key) {
-        Some(name) => finding.with_help(format!("did you mean `{name}`?")),
-        None => finding,
+        Some(name) => find(Severity::Warning, "unknown option: it does nothing")
+            .with_help(format!("did you mean `{name}`?")),
+        None => find(
+            Severity::Note,
+            "not an option, and no placeholder uses it: it does nothing",
+        ),
     }
+}
+
+/// The name that a `declare-option` declares.
+pub(crate) fn declared_name(entry: &Entry) -> Option<&str> {
+    let declares = matches!(&*entry.key, "declare-option" | "declare-option2");
+    let (name, _) = entry.text().split_once('=').filter(|_| declares)?;
+    Some(name)
 }
 
 #[cfg(test)]

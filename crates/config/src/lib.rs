@@ -15,10 +15,12 @@ mod finding;
 mod load;
 pub mod options;
 mod origin;
+mod read;
 mod suggest;
 pub mod table;
 mod trust;
 mod value;
+mod world;
 
 pub use address::{Address, Host, Protocol, SocketSpec};
 pub use entry::{DecodeError, Entry, decode, encode};

@@ -1,36 +1,278 @@
-//! Under construction: everything that makes the list.
+//! Everything that is configured, brought into one list: environment, command line, files.
+//!
+//! As in uWSGI the list is all there is. Each source adds its pairs at the end of it; options like `ini` and `if-env`
+//! do their work the moment they are added; three passes replace what the values refer to; and then the list is
+//! applied from its beginning, so that of two values of one option the later wins.
 
+mod argv;
+mod expand;
+mod list;
+mod logic;
+mod positional;
+mod reader;
+
+use std::collections::HashSet;
 use std::ffi::OsString;
 
+use crate::apply;
 use crate::entry::Entry;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::options::Options;
+use crate::origin::{Located, Origin};
+use crate::table::{self, Support};
+use crate::value;
+use crate::world::World;
+use list::Item;
+use reader::Reader;
 
-/// What [`load`] gives.
+/// Variables that uWSGI keeps for itself.
+const RESERVED: [&str; 8] = [
+    "UWSGI_RELOADS",
+    "UWSGI_VASSALS_DIR",
+    "UWSGI_EMPEROR_FD",
+    "UWSGI_BROODLORD_NUM",
+    "UWSGI_EMPEROR_FD_CONFIG",
+    "UWSGI_EMPEROR_PROXY",
+    "UWSGI_JAIL_PID",
+    "UWSGI_ORIGINAL_PROC_NAME",
+];
+
+/// A configuration, read and understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
-    /// The expanded list, in order.
+    /// The expanded list, in the order in which it is applied.
     pub entries: Vec<Entry>,
     /// The same, typed.
     pub options: Options,
     /// Warnings and notes.
     pub findings: Vec<Finding>,
+    /// What `print` and `iprint` say, in order.
+    pub messages: Vec<String>,
+    /// The configuration to start with when this one fails to start.
+    pub fallback_config: Option<Located<String>>,
+    /// `exit = CODE`: nothing is to be started.
+    pub exit: Option<u8>,
+    /// `show-config`: the effective configuration is to be printed at start.
+    pub show_config: bool,
 }
 
 /// Reads the command line (without the program's name) and the environment, and every file they name.
 ///
 /// # Errors
-/// Every finding, when at least one of them is an error.
+/// Every finding, when at least one of them is an error. With a `fallback-config` its findings, when it fails as well.
 pub fn load(
     args: &[OsString],
     env: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Vec<Finding>> {
-    let _ = (args, env);
-    let entries = Vec::new();
-    let (options, findings) = Options::from_entries(&entries)?;
-    Ok(Loaded {
-        entries,
+    let world = World::new(env);
+    let outcome = read(&world, args);
+    if !outcome.has_errors() {
+        return Ok(outcome.loaded);
+    }
+    let findings = outcome.loaded.findings;
+    let Some(fallback) = outcome.loaded.fallback_config else {
+        return Err(findings);
+    };
+    fall_back(&world, &fallback, findings)
+}
+
+/// uWSGI starts again with the fallback alone; what was wrong with the first configuration is still told.
+fn fall_back(
+    world: &World,
+    fallback: &Located<String>,
+    first: Vec<Finding>,
+) -> Result<Loaded, Vec<Finding>> {
+    let mut loaded = read(world, &[OsString::from(&fallback.value)]).loaded;
+    let notice = Finding::at(
+        Severity::Warning,
+        "fallback",
+        fallback.origin.clone(),
+        format!("there were errors, so {} is used instead", fallback.value),
+    );
+    let first = first.into_iter().map(|finding| Finding {
+        severity: finding.severity.max(Severity::Warning),
+        ..finding
+    });
+    let findings: Vec<_> = first.chain([notice]).chain(loaded.findings).collect();
+    if apply::has_errors(&findings) {
+        return Err(findings);
+    }
+    loaded.findings = findings;
+    Ok(loaded)
+}
+
+/// What reading gives, errors or not: `check` wants as much as there is.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) loaded: Loaded,
+    /// Every line of every file that was read, for showing it beside a finding.
+    pub(crate) lines: Vec<crate::read::Line>,
+    /// Names that a placeholder or a condition asked for.
+    pub(crate) used: HashSet<String>,
+    /// The values as they were before the passes, by index in the list.
+    pub(crate) unexpanded: Vec<Option<String>>,
+}
+
+impl Outcome {
+    pub(crate) fn has_errors(&self) -> bool {
+        apply::has_errors(&self.loaded.findings)
+    }
+}
+
+/// Reads everything, in uWSGI's order: environment, options of the command line, its other arguments.
+pub(crate) fn read(world: &World, args: &[OsString]) -> Outcome {
+    let mut reader = Reader::new(world);
+    environment(&mut reader);
+    let line = argv::parse(args);
+    for (origin, problem) in line.complaints {
+        reader.complain(origin, "command-line", problem);
+    }
+    for (name, value, origin) in line.options {
+        reader.add(name, value, origin);
+    }
+    for (argument, origin) in line.others {
+        positional::add(&mut reader, &argument, &origin);
+    }
+    finish(world, reader)
+}
+
+/// `UWSGI_HTTP_SOCKET=:80` is `http-socket = :80`, and so is `UWGATE_HTTP_SOCKET`, for options only.
+fn environment(reader: &mut Reader<'_>) {
+    let world = reader.world;
+    for name in &world.unreadable {
+        let origin = variable(name);
+        reader.complain(
+            origin,
+            "encoding",
+            value::Problem::new("its value is not UTF-8"),
+        );
+    }
+    for (name, value) in &world.environment {
+        if let Some(key) = name.strip_prefix("UWSGI_")
+            && !RESERVED.contains(&name.as_str())
+        {
+            reader.add(option_name(key), Some(value.clone()), variable(name));
+        }
+    }
+    for (name, value) in &world.environment {
+        let Some(key) = name.strip_prefix("UWGATE_").map(option_name) else {
+            continue;
+        };
+        match table::find(&key) {
+            Some(_) => reader.add(key, Some(value.clone()), variable(name)),
+            None => reader.findings.push(Finding::at(
+                Severity::Note,
+                "unknown-variable",
+                variable(name),
+                "no option has this name, so it is ignored",
+            )),
+        }
+    }
+}
+
+fn option_name(variable: &str) -> String {
+    variable.to_ascii_lowercase().replace('_', "-")
+}
+
+fn variable(name: &str) -> Origin {
+    Origin::Environment {
+        variable: name.into(),
+    }
+}
+
+/// The passes, `inherit`, and the application.
+fn finish(world: &World, mut reader: Reader<'_>) -> Outcome {
+    reader.end_of_block();
+    let unexpanded = reader.list.iter().map(|item| item.entry.value.clone());
+    let mut unexpanded: Vec<_> = unexpanded.collect();
+    for (index, rule, problem) in expand::run(world, &mut reader.list, &mut reader.used) {
+        let item = &reader.list[index];
+        let finding = Finding::about(Severity::Error, rule, &item.entry, problem.message);
+        reader.findings.push(Finding {
+            help: problem.help,
+            ..finding
+        });
+    }
+    inherit(&mut reader);
+    unexpanded.resize(reader.list.len(), None);
+
+    let entries: Vec<Entry> = reader.list.into_iter().map(|item| item.entry).collect();
+    let (options, applied) = apply::apply(&entries);
+    let mut findings = reader.findings;
+    findings.extend(applied);
+    findings.extend(unknown(&entries, &reader.used, &findings));
+    let mut messages = reader.messages;
+    messages.extend(texts(&entries, "print"));
+    let loaded = Loaded {
         options,
+        messages,
+        fallback_config: reader.fallback_config,
+        exit: reader.exit,
+        show_config: texts(&entries, "show-config")
+            .last()
+            .is_some_and(|text| value::is_on(Some(&text))),
         findings,
-    })
+        entries,
+    };
+    Outcome {
+        loaded,
+        lines: reader.lines,
+        used: reader.used,
+        unexpanded,
+    }
+}
+
+/// Files named with `inherit` come when the passes are over; they may inherit in turn.
+fn inherit(reader: &mut Reader<'_>) {
+    let mut next = 0;
+    while let Some(item) = reader.list.get(next) {
+        if item.entry.key == "inherit" {
+            let entry = item.entry.clone();
+            reader.is_late = true;
+            reader.include(entry.text(), &entry.origin);
+        }
+        next += 1;
+    }
+    reader.end_of_block();
+}
+
+fn texts(entries: &[Entry], key: &str) -> impl Iterator<Item = String> {
+    let entries = entries.iter().filter(move |entry| entry.key == key);
+    entries.map(|entry| entry.text().to_owned())
+}
+
+/// Keys that are neither options nor asked for by any placeholder.
+fn unknown(entries: &[Entry], used: &HashSet<String>, said: &[Finding]) -> Vec<Finding> {
+    let declared: HashSet<&str> = entries.iter().filter_map(apply::declared_name).collect();
+    let mut seen = HashSet::new();
+    entries
+        .iter()
+        .filter(|entry| table::find(&entry.key).is_none())
+        .filter(|entry| !used.contains(&entry.key) && !declared.contains(entry.key.as_str()))
+        .filter(|entry| seen.insert(&entry.key))
+        .filter(|entry| {
+            !said
+                .iter()
+                .any(|f| f.rule == "unknown-option" && f.key == entry.key)
+        })
+        .map(apply::unknown)
+        .collect()
+}
+
+/// Whether an option does its work while the list is being made.
+fn is_immediate(key: &str) -> bool {
+    table::find(key).is_some_and(|row| row.immediate && matches!(row.support, Support::Language))
+}
+
+/// Whether uWSGI applies the option before the passes, so that its value is never expanded.
+fn stays_raw(key: &str) -> bool {
+    table::find(key).is_some_and(|row| row.immediate)
+}
+
+/// An item of the list for a pair that is being added.
+fn item(key: String, value: Option<String>, origin: Origin, is_raw: bool) -> Item {
+    Item {
+        entry: Entry { key, value, origin },
+        is_raw,
+    }
 }

@@ -1,0 +1,196 @@
+//! `for` and `if` blocks: what a block's beginning makes of each line in its body.
+//!
+//! Blocks do not nest. The first `endfor`, `endif` or the like ends whatever block is open.
+
+use std::path::Path;
+
+use super::list::Item;
+use crate::origin::Origin;
+use crate::read::source;
+use crate::table;
+use crate::value::Problem;
+use crate::world::{self, World};
+
+/// Most times that a line can be repeated.
+const MAX_REPEATS: usize = 10_000;
+
+/// uWSGI's plugins whose work is done here, for `if-plugin`.
+const BUILT_IN: [&str; 4] = ["python", "python3", "http", "uwsgi"];
+
+/// An open block.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// The option that opened it.
+    pub(super) key: String,
+    /// Where it was opened.
+    pub(super) origin: Origin,
+    /// What each line of the body becomes: one line for each element, `%(_)` replaced by it. `None` keeps `%(_)`.
+    rounds: Vec<Option<String>>,
+}
+
+/// Whether the key ends a block.
+pub(super) fn is_end(key: &str) -> bool {
+    matches!(key, "end" | "endfor" | "endif" | "end-if" | "end-for")
+}
+
+/// Whether the key opens a block.
+pub(super) fn is_begin(key: &str) -> bool {
+    let is_condition = key.starts_with("if-") || alias(key) != key;
+    let is_loop = matches!(key, "for" | "for-glob" | "for-readline" | "for-times");
+    is_loop || (is_condition && table::find(key).is_some())
+}
+
+/// The main name of a condition.
+fn alias(key: &str) -> &str {
+    match key {
+        "ifenv" => "if-env",
+        "ifexists" => "if-exists",
+        "ifdir" | "if-directory" => "if-dir",
+        "ifplugin" => "if-plugin",
+        _ => key,
+    }
+}
+
+impl Block {
+    /// Opens the block of `key = argument`, over the list as far as it goes.
+    pub(super) fn open(
+        world: &World,
+        list: &[Item],
+        key: &str,
+        argument: &str,
+        origin: Origin,
+    ) -> Result<Self, Problem> {
+        let rounds = match key {
+            "for" => words(argument),
+            "for-times" => times(argument)?,
+            "for-readline" => lines(world, argument)?,
+            "for-glob" => files(world, argument)?,
+            _ => condition(world, list, alias(key), argument)?,
+        };
+        if rounds.len() > MAX_REPEATS {
+            return Err(Problem::new(format!(
+                "a block can be repeated {MAX_REPEATS} times, not {}",
+                rounds.len()
+            )));
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            origin,
+            rounds,
+        })
+    }
+
+    /// The values that a line of the body gets, one for each round.
+    pub(super) fn values(&self, value: &str) -> impl Iterator<Item = String> {
+        self.rounds.iter().map(move |element| match element {
+            Some(element) => value.replace("%(_)", element),
+            None => value.to_owned(),
+        })
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn words(argument: &str) -> Vec<Option<String>> {
+    let words = argument.split(' ').filter(|word| !word.is_empty());
+    words.map(some).collect()
+}
+
+fn times(argument: &str) -> Result<Vec<Option<String>>, Problem> {
+    let digits = argument.trim_start();
+    let end = digits
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(digits.len());
+    let count = match &digits[..end] {
+        "" => 0,
+        number => number.parse().unwrap_or(usize::MAX),
+    };
+    if count > MAX_REPEATS {
+        return Err(Problem::new(format!(
+            "a block can be repeated {MAX_REPEATS} times, not {count}"
+        )));
+    }
+    Ok((1..=count).map(|round| Some(round.to_string())).collect())
+}
+
+fn lines(world: &World, argument: &str) -> Result<Vec<Option<String>>, Problem> {
+    let text = source::text(world, argument).map_err(|why| Problem::new(why.message))?;
+    let lines = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(match text.is_empty() {
+        true => Vec::new(),
+        false => lines.split('\n').map(some).collect(),
+    })
+}
+
+/// As with uWSGI's glob, a pattern that nothing matches stands for itself.
+fn files(world: &World, argument: &str) -> Result<Vec<Option<String>>, Problem> {
+    let pattern = world.path(argument);
+    let is_relative = Path::new(argument).is_relative();
+    let found = glob::glob(&pattern.to_string_lossy())
+        .map_err(|error| Problem::new(format!("not a pattern: {error}")))?;
+    let names: Vec<_> = found
+        .flatten()
+        .take(MAX_REPEATS + 1)
+        .map(|path| {
+            let name = match path.strip_prefix(&world.directory) {
+                Ok(inside) if is_relative => inside,
+                _ => &path,
+            };
+            Some(name.to_string_lossy().into_owned())
+        })
+        .collect();
+    Ok(match names.is_empty() {
+        true => vec![some(argument)],
+        false => names,
+    })
+}
+
+/// No round when the condition fails, else one; with the tested value, when there is one.
+fn condition(
+    world: &World,
+    list: &[Item],
+    key: &str,
+    argument: &str,
+) -> Result<Vec<Option<String>>, Problem> {
+    let (wanted, test) = match key.strip_prefix("if-not-") {
+        Some(test) => (false, test),
+        None => (true, key.trim_start_matches("if-")),
+    };
+    let path = world.path(argument);
+    let (holds, tested) = match test {
+        "exists" => (path.exists(), some(argument)),
+        "file" => (path.is_file(), some(argument)),
+        "dir" => (path.is_dir(), some(argument)),
+        "plugin" => (BUILT_IN.contains(&argument), some(argument)),
+        "reload" => (world.is_reload(), None),
+        "hostname" => (world::host_name() == argument, some(argument)),
+        "env" => is_set(argument, |name| world.variable(name)),
+        "opt" => is_set(argument, |name| {
+            let first = list.iter().find(|item| item.entry.key == name)?;
+            first.entry.value.as_deref()
+        }),
+        _ => {
+            return Err(
+                Problem::new("patterns over the host's name are not supported")
+                    .help("use if-hostname"),
+            );
+        }
+    };
+    Ok(match holds == wanted {
+        true => vec![tested],
+        false => Vec::new(),
+    })
+}
+
+/// `NAME` or `NAME=value`, and the value that the name has.
+fn is_set<'a>(argument: &str, find: impl Fn(&str) -> Option<&'a str>) -> (bool, Option<String>) {
+    let (name, wanted) = match argument.split_once('=') {
+        Some((name, wanted)) => (name, Some(wanted)),
+        None => (argument, None),
+    };
+    let value = find(name);
+    let holds = value.is_some() && (wanted.is_none() || wanted == value);
+    (holds, value.map(str::to_owned))
+}

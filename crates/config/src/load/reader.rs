@@ -1,0 +1,436 @@
+//! The list as it grows: what each pair does when it is added.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::list::Item;
+use super::logic::{self, Block};
+use super::{is_immediate, item, stays_raw};
+use crate::finding::{Finding, Severity};
+use crate::origin::{Located, Origin};
+use crate::read::magic::{FileNames, Magic};
+use crate::read::{Contents, Format, Line, source};
+use crate::suggest;
+use crate::table;
+use crate::value::{self, Problem};
+use crate::world::World;
+
+/// How deep files may include files.
+const MAX_DEPTH: usize = 32;
+
+/// How many files one configuration may read, and how many entries it may have.
+const MAX_FILES: usize = 1_000;
+const MAX_ENTRIES: usize = 100_000;
+
+/// The state of reading.
+pub(super) struct Reader<'w> {
+    pub(super) world: &'w World,
+    pub(super) list: Vec<Item>,
+    pub(super) findings: Vec<Finding>,
+    /// What `iprint` said.
+    pub(super) messages: Vec<String>,
+    /// Names that conditions asked for.
+    pub(super) used: HashSet<String>,
+    pub(super) fallback_config: Option<Located<String>>,
+    pub(super) exit: Option<u8>,
+    pub(super) lines: Vec<Line>,
+    /// The passes are over: what comes now is not expanded.
+    pub(super) is_late: bool,
+    block: Option<Block>,
+    strict: bool,
+    blacklist: Vec<String>,
+    whitelist: Vec<String>,
+    declared: HashSet<String>,
+    /// The first file of an option, for `%N` and its like.
+    first: Option<FileNames>,
+    /// The file that `:section` means.
+    last_ini: Option<String>,
+    inject_before: Vec<String>,
+    inject_after: Vec<String>,
+    /// The files being read, outermost first.
+    open: Vec<String>,
+    files: usize,
+    is_full: bool,
+}
+
+impl<'w> Reader<'w> {
+    pub(super) fn new(world: &'w World) -> Self {
+        Self {
+            world,
+            list: Vec::new(),
+            findings: Vec::new(),
+            messages: Vec::new(),
+            used: HashSet::new(),
+            fallback_config: None,
+            exit: None,
+            lines: Vec::new(),
+            is_late: false,
+            block: None,
+            strict: false,
+            blacklist: Vec::new(),
+            whitelist: Vec::new(),
+            declared: HashSet::new(),
+            first: None,
+            last_ini: None,
+            inject_before: Vec::new(),
+            inject_after: Vec::new(),
+            open: Vec::new(),
+            files: 0,
+            is_full: false,
+        }
+    }
+
+    /// Reports an error at a place that is not an entry.
+    pub(super) fn complain(&mut self, origin: Origin, rule: &'static str, problem: Problem) {
+        let finding = Finding::at(Severity::Error, rule, origin, problem.message);
+        self.findings.push(Finding {
+            help: problem.help,
+            ..finding
+        });
+    }
+
+    /// Adds a pair, once for each round of the open block.
+    pub(super) fn add(&mut self, key: String, value: Option<String>, origin: Origin) {
+        if let Some(problem) = self.forbidden(&key) {
+            return self.complain_of(item(key, value, origin, true), "forbidden-option", problem);
+        }
+        if logic::is_end(&key) {
+            self.block = None;
+        }
+        let Some(block) = &self.block else {
+            return self.add_one(key, value, origin);
+        };
+        let values: Vec<_> = block.values(value.as_deref().unwrap_or_default()).collect();
+        if !values.is_empty() && logic::is_begin(&key) {
+            let problem =
+                Problem::new(format!("`{}` is still open: blocks do not nest", block.key))
+                    .help("end it first, or test both in one file of its own");
+            return self.complain_of(item(key, value, origin, true), "nested-block", problem);
+        }
+        for value in values {
+            self.add_one(key.clone(), Some(value), origin.clone());
+        }
+    }
+
+    fn add_one(&mut self, key: String, value: Option<String>, origin: Origin) {
+        if self.list.len() >= MAX_ENTRIES {
+            return self.too_much(origin);
+        }
+        let is_raw = self.is_late || stays_raw(&key);
+        let is_unknown =
+            self.strict && table::find(&key).is_none() && !self.declared.contains(&key);
+        if is_unknown {
+            let problem = Problem::new("unknown option, and the configuration is strict");
+            let problem = match suggest::option_like(&key) {
+                Some(similar) => problem.help(format!("did you mean `{similar}`?")),
+                None => problem.help(format!("a placeholder is set with `set-ph = {key}=...`")),
+            };
+            return self.complain_of(item(key, value, origin, true), "unknown-option", problem);
+        }
+        self.list.push(item(key.clone(), value, origin, is_raw));
+        if is_immediate(&key) {
+            self.act(&key);
+        }
+    }
+
+    fn too_much(&mut self, origin: Origin) {
+        if !self.is_full {
+            self.is_full = true;
+            let message = format!("there are more than {MAX_ENTRIES} lines of options");
+            self.complain(origin, "limit", Problem::new(message));
+        }
+    }
+
+    fn complain_of(&mut self, item: Item, rule: &'static str, problem: Problem) {
+        let finding = Finding::about(Severity::Error, rule, &item.entry, problem.message);
+        self.findings.push(Finding {
+            help: problem.help,
+            ..finding
+        });
+    }
+
+    fn forbidden(&self, key: &str) -> Option<Problem> {
+        let is_listed = |list: &[String]| list.iter().any(|name| name == key);
+        let is_end = matches!(key, "end-blacklist" | "end-whitelist");
+        if is_listed(&self.blacklist) {
+            return Some(Problem::new("forbidden by the blacklist before it"));
+        }
+        (!is_end && !self.whitelist.is_empty() && !is_listed(&self.whitelist))
+            .then(|| Problem::new("forbidden: the whitelist before it does not name it"))
+    }
+
+    /// Does at once what the pair added last asks for.
+    fn act(&mut self, key: &str) {
+        let Some(item) = self.list.last() else { return };
+        let entry = item.entry.clone();
+        let value = entry.text();
+        let result = match key {
+            "ini" => self.file(Format::Ini, value, &entry.origin),
+            "yaml" | "yml" => self.file(Format::Yaml, value, &entry.origin),
+            "json" | "js" => self.file(Format::Json, value, &entry.origin),
+            "include" | "config" => {
+                self.include(value, &entry.origin);
+                Ok(())
+            }
+            "set" | "set-placeholder" | "set-ph" => self.set(key, value, &entry.origin),
+            "resolve" => self.resolve(value, &entry.origin),
+            "strict" => {
+                self.strict |= value::is_on(entry.value.as_deref());
+                Ok(())
+            }
+            "declare-option" => {
+                let name = value.split('=').next().unwrap_or_default();
+                self.declared.insert(name.to_owned());
+                Ok(())
+            }
+            "iprint" => {
+                self.messages.push(value.to_owned());
+                Ok(())
+            }
+            "exit" => {
+                let code = value::number(Some(value), "exit status").map_or(0, |read| read.value);
+                self.exit.get_or_insert(code as u8);
+                Ok(())
+            }
+            "fallback-config" => {
+                self.fallback_config = Some(Located::new(value.to_owned(), entry.origin.clone()));
+                Ok(())
+            }
+            "inject-before" => {
+                self.inject_before.push(value.to_owned());
+                Ok(())
+            }
+            "inject-after" => {
+                self.inject_after.push(value.to_owned());
+                Ok(())
+            }
+            "blacklist" => {
+                self.blacklist = words(value);
+                Ok(())
+            }
+            "whitelist" => {
+                self.whitelist = words(value);
+                Ok(())
+            }
+            "end-blacklist" => {
+                self.blacklist.clear();
+                Ok(())
+            }
+            "end-whitelist" => {
+                self.whitelist.clear();
+                Ok(())
+            }
+            _ if logic::is_begin(key) => self.begin(key, value, &entry.origin),
+            _ => Ok(()),
+        };
+        if let Err(problem) = result {
+            let finding = Finding::about(Severity::Error, "bad-value", &entry, problem.message);
+            self.findings.push(Finding {
+                help: problem.help,
+                ..finding
+            });
+        }
+    }
+
+    fn begin(&mut self, key: &str, value: &str, origin: &Origin) -> Result<(), Problem> {
+        if key.ends_with("-opt") {
+            let name = value.split('=').next().unwrap_or_default();
+            self.used.insert(name.to_owned());
+        }
+        let block = Block::open(self.world, &self.list, key, value, origin.clone())?;
+        self.block = Some(block);
+        Ok(())
+    }
+
+    /// Reports a block that is still open when everything was read.
+    pub(super) fn end_of_block(&mut self) {
+        let Some(block) = self.block.take() else {
+            return;
+        };
+        self.findings.push(
+            Finding::at(
+                Severity::Warning,
+                "open-block",
+                block.origin,
+                format!(
+                    "`{}` is never ended, so it reaches to the end of everything",
+                    block.key
+                ),
+            )
+            .with_help("write `endif =` or `endfor =` behind its last line"),
+        );
+    }
+
+    fn set(&mut self, key: &str, value: &str, origin: &Origin) -> Result<(), Problem> {
+        let (name, text) = value::key_and_value(value, "name=value")?;
+        if key != "set" && table::find(name).is_some() {
+            return Err(
+                Problem::new(format!("`{name}` is an option, not a placeholder"))
+                    .help(format!("write `set = {value}`")),
+            );
+        }
+        let (name, text) = (name.to_owned(), Some(text.to_owned()));
+        if key == "set" {
+            self.add_one(name, text, origin.clone());
+        } else {
+            // uWSGI does not expand a placeholder's own definition.
+            self.list.push(item(name, text, origin.clone(), true));
+        }
+        Ok(())
+    }
+
+    fn resolve(&mut self, value: &str, origin: &Origin) -> Result<(), Problem> {
+        use std::net::ToSocketAddrs;
+        let (name, host) = value::key_and_value(value, "name=host")?;
+        let address = (host, 0)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut addresses| addresses.find(std::net::SocketAddr::is_ipv4))
+            .ok_or_else(|| Problem::new(format!("cannot find an address of {host}")))?;
+        let (name, address) = (name.to_owned(), Some(address.ip().to_string()));
+        self.list.push(item(name, address, origin.clone(), true));
+        Ok(())
+    }
+
+    /// `include` and `inherit`: the format is told by the suffix, and there is no section.
+    pub(super) fn include(&mut self, name: &str, origin: &Origin) {
+        let result = match Format::of(name) {
+            Some(format) => self.read_file(format, name, "", origin),
+            None => Err(Problem::new(
+                "expected a file that ends in .ini, .yaml, .yml, .json or .js",
+            )),
+        };
+        if let Err(problem) = result {
+            self.complain(origin.clone(), "include", problem);
+        }
+    }
+
+    /// `ini = file:section` and its like. The first file so read gives the upper-case magic variables.
+    fn file(&mut self, format: Format, value: &str, origin: &Origin) -> Result<(), Problem> {
+        let (name, section) = match value.split_once("://") {
+            Some(_) => (value, ""),
+            None => value.rsplit_once(':').unwrap_or((value, "")),
+        };
+        if self.first.is_none() && !name.is_empty() {
+            self.first = Some(FileNames::new(self.world, name, section));
+        }
+        self.read_file(format, name, section, origin)
+    }
+
+    /// Reads a file and adds its pairs; an empty name is the ini file read last.
+    pub(super) fn read_file(
+        &mut self,
+        format: Format,
+        name: &str,
+        section: &str,
+        origin: &Origin,
+    ) -> Result<(), Problem> {
+        let (given, name) = match (name, &self.last_ini) {
+            ("", Some(last)) if format == Format::Ini => ("", last.clone()),
+            ("", _) => {
+                return Err(Problem::new("there is no file that `:section` could mean")
+                    .help("write the file's name before the colon"));
+            }
+            _ => (name, name.to_owned()),
+        };
+        let id = format!("{name}:{section}");
+        self.admit(&id)?;
+        if format == Format::Ini {
+            self.last_ini = Some(name.clone());
+        }
+        let lines = self.lines_of(given, &name, section)?;
+        let wanted = if section.is_empty() { "uwsgi" } else { section };
+        let contents = format.read(&lines, wanted);
+        self.open.push(id);
+        self.take(contents, &name, wanted, origin);
+        self.open.pop();
+        self.lines.extend(lines);
+        Ok(())
+    }
+
+    fn admit(&mut self, id: &str) -> Result<(), Problem> {
+        self.files += 1;
+        if self.open.iter().any(|open| open == id) {
+            return Err(Problem::new(
+                "this file is being read already: it includes itself",
+            ));
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return Err(Problem::new(format!(
+                "files include files more than {MAX_DEPTH} deep"
+            )));
+        }
+        if self.files > MAX_FILES {
+            return Err(Problem::new(format!(
+                "more than {MAX_FILES} files are included"
+            )));
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, contents: Contents, name: &str, wanted: &str, origin: &Origin) {
+        for remark in contents.remarks {
+            let severity = match remark.is_error {
+                true => Severity::Error,
+                false => Severity::Warning,
+            };
+            let finding = Finding::at(severity, remark.rule, remark.origin, remark.message);
+            self.findings.push(match remark.help {
+                "" => finding,
+                help => finding.with_help(help),
+            });
+        }
+        if !contents.sections.iter().any(|section| section == wanted)
+            && !self.findings.iter().any(|finding| finding.rule == "syntax")
+        {
+            self.findings
+                .push(no_section(name, wanted, &contents.sections, origin));
+        }
+        for pair in contents.pairs {
+            self.add(pair.key, Some(pair.value), pair.origin);
+        }
+    }
+
+    /// The text of a file between the texts that `inject-before` and `inject-after` name.
+    fn lines_of(&self, given: &str, name: &str, section: &str) -> Result<Vec<Line>, Problem> {
+        let mut names = FileNames::new(self.world, name, section);
+        given.clone_into(&mut names.given);
+        let magic = Magic {
+            world: self.world,
+            file: &names,
+            first: self.first.as_ref(),
+        };
+        let mut lines = Vec::new();
+        let injected = self.inject_before.iter().map(String::as_str);
+        let all = injected.chain([name]);
+        for name in all.chain(self.inject_after.iter().map(String::as_str)) {
+            let path: Arc<str> = name.into();
+            let text = source::text(self.world, name).map_err(|why| {
+                let place = Origin::file(Arc::clone(&path), why.line);
+                Problem::new(format!("{place}: {}", why.message))
+            })?;
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+            lines.extend(magic.lines(&path, text));
+        }
+        Ok(lines)
+    }
+}
+
+fn words(value: &str) -> Vec<String> {
+    value.split_whitespace().map(str::to_owned).collect()
+}
+
+fn no_section(name: &str, wanted: &str, sections: &[String], origin: &Origin) -> Finding {
+    let message = format!("{name} has no section [{wanted}], so nothing of it is used");
+    let finding = Finding::at(Severity::Warning, "no-section", origin.clone(), message);
+    let mut sections: Vec<_> = sections
+        .iter()
+        .map(|section| format!("[{section}]"))
+        .collect();
+    sections.sort();
+    sections.dedup();
+    match sections.is_empty() {
+        true => finding.with_help(format!("the options must stand below a line [{wanted}]")),
+        false => finding.with_help(format!("it has {}", sections.join(", "))),
+    }
+}

@@ -1,0 +1,223 @@
+//! Magic variables: `%n`, `%d` and their like, replaced in a file's raw text before anything else looks at it.
+//!
+//! Every `%` takes the byte behind it along, known or not, so `100%` at the end of a line eats the line break. Keys,
+//! values and comments are all alike to it.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Line;
+use crate::origin::Origin;
+use crate::world::World;
+
+/// The variables that name a file, for one file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FileNames {
+    /// `%o`: the name as it was given, without the section.
+    pub(crate) given: String,
+    /// `%p`: the absolute path; empty for standard input and schemes.
+    pub(crate) path: String,
+    /// `%x`: the section that was given, or nothing.
+    pub(crate) section: String,
+}
+
+impl FileNames {
+    /// The names of the file `given` in `world`.
+    pub(crate) fn new(world: &World, given: &str, section: &str) -> Self {
+        let is_file = given != "-" && !given.contains("://");
+        let path = match is_file {
+            true => world.path(given).to_string_lossy().into_owned(),
+            false => String::new(),
+        };
+        Self {
+            given: given.to_owned(),
+            path,
+            section: section.to_owned(),
+        }
+    }
+
+    fn directory(&self) -> &str {
+        self.path
+            .rfind('/')
+            .map_or("", |slash| &self.path[..=slash])
+    }
+
+    fn base(&self) -> &str {
+        &self.path[self.directory().len()..]
+    }
+
+    fn magic(&self, letter: u8) -> Option<String> {
+        let base = self.base();
+        let dot = base.rfind('.');
+        let directory = self.directory();
+        Some(match letter {
+            b'o' => self.given.clone(),
+            b'p' => self.path.clone(),
+            b'x' => self.section.clone(),
+            b'd' => directory.to_owned(),
+            b's' => base.to_owned(),
+            b'n' => base[..dot.unwrap_or(base.len())].to_owned(),
+            b'e' => dot.map_or("", |dot| &base[dot + 1..]).to_owned(),
+            b'c' => directory
+                .trim_end_matches('/')
+                .rsplit('/')
+                .next()?
+                .to_owned(),
+            b'0'..=b'9' => directory
+                .trim_matches('/')
+                .split('/')
+                .nth(usize::from(letter - b'0'))
+                .unwrap_or_default()
+                .to_owned(),
+            b'i' => inode(&self.path),
+            b'j' if self.path.is_empty() => String::new(),
+            b'j' => hash(&self.path),
+            _ => return None,
+        })
+    }
+}
+
+fn inode(path: &str) -> String {
+    Path::new(path)
+        .symlink_metadata()
+        .map(|metadata| metadata.ino().to_string())
+        .unwrap_or_default()
+}
+
+/// djb33x over the path, its four bytes printed from the lowest.
+fn hash(path: &str) -> String {
+    let hash = path.bytes().fold(5381_u32, |hash, byte| {
+        hash.wrapping_mul(33) ^ u32::from(byte)
+    });
+    hash.to_le_bytes()
+        .iter()
+        .map(|b| format!("{b:02X}"))
+        .collect()
+}
+
+/// The variables that hold while one file is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Magic<'a> {
+    pub(crate) world: &'a World,
+    /// The file itself: lower-case letters.
+    pub(crate) file: &'a FileNames,
+    /// The first file of the command line: upper-case letters. `None` until there was one.
+    pub(crate) first: Option<&'a FileNames>,
+}
+
+impl Magic<'_> {
+    fn value(&self, letter: u8) -> String {
+        let of_file = self.file.magic(letter);
+        let of_first = || match letter {
+            b'O' | b'D' | b'S' | b'P' | b'C' | b'E' | b'N' | b'X' | b'I' | b'J' => {
+                self.first?.magic(letter.to_ascii_lowercase())
+            }
+            _ => None,
+        };
+        of_file
+            .or_else(of_first)
+            .or_else(|| self.world.magic(letter))
+            .unwrap_or_default()
+    }
+
+    /// Replaces the variables of a text and splits it into lines; each keeps the number of the line it began in.
+    pub(crate) fn lines(&self, path: &Arc<str>, text: &str) -> Vec<Line> {
+        let mut number = 1;
+        let mut lines = Vec::new();
+        let mut line = Line {
+            text: String::new(),
+            origin: Origin::file(Arc::clone(path), number),
+        };
+        let mut rest = text;
+        while let Some(at) = rest.find(['%', '\n']) {
+            let (before, special) = rest.split_at(at);
+            line.text.push_str(before);
+            let mut chars = special.chars();
+            match (chars.next(), chars.clone().next()) {
+                (Some('\n'), _) => {
+                    number += 1;
+                    let origin = Origin::file(Arc::clone(path), number);
+                    let next = Line {
+                        text: String::new(),
+                        origin,
+                    };
+                    lines.push(std::mem::replace(&mut line, next));
+                }
+                (_, Some('(')) => line.text.push_str("%("),
+                (_, Some(letter)) => {
+                    number += u32::from(letter == '\n');
+                    if let Ok(letter) = u8::try_from(letter) {
+                        line.text.push_str(&self.value(letter));
+                    }
+                }
+                (_, None) => {}
+            }
+            if !special.starts_with('\n') {
+                chars.next();
+            }
+            rest = chars.as_str();
+        }
+        line.text.push_str(rest);
+        lines.push(line);
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replaced(text: &str) -> Vec<(u32, String)> {
+        let world = World::new(std::iter::empty());
+        let file = FileNames {
+            given: "conf/app.v1.ini".into(),
+            path: "/srv/conf/app.v1.ini".into(),
+            section: "dev".into(),
+        };
+        let magic = Magic {
+            world: &world,
+            file: &file,
+            first: None,
+        };
+        let lines = magic.lines(&"t.ini".into(), text);
+        let number = |line: &Line| match line.origin {
+            Origin::File { line, .. } => line,
+            _ => unreachable!("lines come from a file"),
+        };
+        lines
+            .iter()
+            .map(|line| (number(line), line.text.clone()))
+            .collect()
+    }
+
+    #[test]
+    fn names_of_the_file() {
+        for (text, expected) in [
+            ("%o", "conf/app.v1.ini"),
+            ("%p", "/srv/conf/app.v1.ini"),
+            ("%d|%s", "/srv/conf/|app.v1.ini"),
+            ("%n.%e", "app.v1.ini"),
+            ("%c %x", "conf dev"),
+            ("%0%1%2", "srvconf"),
+            ("%%n %(n) %q|", "%n %(n) |"),
+            ("%N%O", ""),
+            ("é%né", "éapp.v1é"),
+            ("%é!", "!"),
+        ] {
+            assert_eq!(replaced(text), [(1, expected.to_owned())], "{text}");
+        }
+    }
+
+    #[test]
+    fn the_hash_is_that_of_uwsgi() {
+        assert_eq!(hash("/srv/x/a.ini"), "247FB7DA");
+    }
+
+    #[test]
+    fn a_percent_sign_eats_the_line_break_and_line_numbers_stay_right() {
+        let lines = replaced("a = 1%\nb\n\nc = %");
+        let expected = [(1, "a = 1b"), (3, ""), (4, "c = ")];
+        assert_eq!(lines, expected.map(|(n, text)| (n, text.to_owned())));
+    }
+}
