@@ -1,11 +1,12 @@
 //! One slot for a child and the life in it.
 
 use std::mem;
-use std::time::Duration;
 
 use uwgate_sys::clock::Millis;
 use uwgate_sys::process::{Exit, Pid};
 
+use crate::action::{Action, Report, StopKind};
+use crate::event::Event;
 use crate::policy::{Policy, Verdict};
 
 /// A slot that holds at most one live process.
@@ -17,116 +18,6 @@ pub struct Child {
     strikes: u32,
     /// How the last life ended.
     last: Option<Exit>,
-}
-
-/// What happened to the child, or what is wanted of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// It is wanted. While it waits out a throttle: try again now, all is forgiven. While it stops: come back after.
-    Start,
-    /// It is not wanted any more: graceful stop, SIGKILL after the mercy.
-    Stop,
-    /// It is not wanted any more: SIGKILL at once.
-    Kill,
-    /// It is wanted, but fresh: graceful stop (or SIGKILL after the mercy), then start without waiting.
-    /// A child that is being stopped for good stays so.
-    Restart,
-    /// It misbehaves (harakiri, memory): SIGKILL at once, then whatever an unexpected death brings.
-    Abort,
-    /// Answer to [`Action::Spawn`]: it lives.
-    Spawned(Pid),
-    /// Answer to [`Action::Spawn`]: it could not be started.
-    SpawnFailed,
-    /// It has started up and does its work.
-    Ready,
-    /// It was reaped.
-    Exited(Exit),
-}
-
-/// What the shell is to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Start the process, then say [`Event::Spawned`] or [`Event::SpawnFailed`].
-    Spawn,
-    /// Ask this live process to end.
-    Signal(Pid, StopKind),
-    /// Tell the operator.
-    Report(Report),
-    /// It is over until the next [`Event::Start`]. How the last life ended; `None` when there was none.
-    Finished(Option<Exit>),
-}
-
-/// How to ask a process to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StopKind {
-    /// Finish the work at hand, then end. The shell knows the means: a message, a signal, a byte in a pipe.
-    Graceful,
-    /// SIGKILL.
-    Kill,
-}
-
-/// What an operator may want to read in the log. Durations are since the moment each name says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// It runs; not ready yet.
-    Spawned {
-        /// The process.
-        pid: Pid,
-    },
-    /// It could not be started.
-    SpawnFailed,
-    /// It is ready to work.
-    Ready {
-        /// The process.
-        pid: Pid,
-        /// Since it was spawned.
-        after: Duration,
-    },
-    /// It did not become ready in time, and is killed.
-    StartTimeout {
-        /// The process.
-        pid: Pid,
-        /// Since it was spawned.
-        after: Duration,
-    },
-    /// It ended and nobody had asked it to.
-    Died {
-        /// The process.
-        pid: Pid,
-        /// How.
-        exit: Exit,
-        /// What that means.
-        verdict: Verdict,
-        /// Whether it had been ready.
-        was_ready: bool,
-        /// Since it was spawned.
-        lived: Duration,
-    },
-    /// It is started again now.
-    Respawning,
-    /// It dies too fast: it is started again later.
-    Throttled {
-        /// From now.
-        wait: Duration,
-        /// Short lives in a row.
-        strikes: u32,
-    },
-    /// It did not stop in time, and is killed.
-    Mercy {
-        /// The process.
-        pid: Pid,
-        /// Since it was asked to stop.
-        after: Duration,
-    },
-    /// It ended as it was asked to.
-    Buried {
-        /// The process.
-        pid: Pid,
-        /// How.
-        exit: Exit,
-        /// Since it was asked to stop.
-        after: Duration,
-    },
 }
 
 /// Where the child is in its life.
@@ -537,11 +428,10 @@ impl Child {
         let served_long = ready.is_some_and(|ready| now - ready >= self.policy.throttle.stable);
         if served_long {
             self.strikes = 0;
-        } else if verdict == Verdict::Failed || !was_ready {
-            self.strikes = self.policy.throttle.strike(self.strikes, was_ready);
         }
-        let wait_is_due = !served_long && (verdict == Verdict::Failed || !was_ready);
-        actions.extend(if wait_is_due {
+        let too_short = !served_long && (verdict == Verdict::Failed || !was_ready);
+        actions.extend(if too_short {
+            self.strikes = self.policy.throttle.strike(self.strikes, was_ready);
             self.respawn(now)
         } else {
             self.respawn_now()

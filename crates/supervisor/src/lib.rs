@@ -16,11 +16,15 @@
 //! [`Roster`] holds it back until then.
 #![forbid(unsafe_code)]
 
+mod action;
 mod child;
+mod event;
 mod policy;
 mod roster;
 
-pub use child::{Action, Child, Event, Report, Status, StopKind};
+pub use action::{Action, Report, StopKind};
+pub use child::{Child, Status};
+pub use event::Event;
 pub use policy::{Policy, Throttle, Verdict};
 pub use roster::Roster;
 pub use uwgate_sys::clock::Millis;
