@@ -25,9 +25,10 @@ pub(crate) fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// A number of bytes: decimal digits only, below 2^63 (what every file offset and Python size can hold).
+/// A number of bytes: decimal digits only, below 2^63 (what every file offset and Python size can hold), and without
+/// leading zeros, which some programs take for octal.
 pub(crate) fn length(digits: &[u8]) -> Option<u64> {
-    if digits.is_empty() {
+    if let [] | [b'0', _, ..] = digits {
         return None;
     }
     let mut number: u64 = 0;
@@ -40,4 +41,10 @@ pub(crate) fn length(digits: &[u8]) -> Option<u64> {
             .checked_add(u64::from(byte - b'0'))?;
     }
     i64::try_from(number).is_ok().then_some(number)
+}
+
+/// Where `part` begins in `whole`, if it is a part of it.
+pub(crate) fn offset_in(whole: &[u8], part: &[u8]) -> Option<usize> {
+    let offset = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    (offset + part.len() <= whole.len()).then_some(offset)
 }

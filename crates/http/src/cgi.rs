@@ -1,26 +1,43 @@
-//! A checked request as CGI variables, named as uWSGI's `http-socket` names them.
+//! A request as CGI variables, named as uWSGI's `http-socket` names them.
 
 use httparse::Header;
 use uwsgi_codec::{BlockWriter, Error};
 
-use crate::fields::Known;
+use crate::fields::Fields;
+use crate::name::{Known, Name, SeenNames};
 use crate::request::Request;
-use crate::{Peer, Reject, path};
+use crate::{Peer, Reject, bytes, path};
 
-/// Writes the var block and returns the number of variables.
-pub(crate) fn write(
-    request: &Request<'_, '_>,
+/// Writes the var block. Returns the number of variables, and what the headers mean to the server.
+pub(crate) fn write<'a>(
+    request: &Request<'_, 'a>,
     peer: &Peer<'_>,
     block: &mut Vec<u8>,
-) -> Result<u16, Reject> {
+) -> Result<(u16, Fields<'a>), Reject> {
     let path = path::resolve(request.target.path)?;
-    let mut block = BlockWriter::block(block);
-    let written = write_line(&mut block, request, &path)
-        .and_then(|()| write_peer(&mut block, peer))
-        .and_then(|()| write_headers(&mut block, request))
-        .and_then(|()| block.finish());
-    let vars = written.map_err(|_| Reject::HeadTooLarge)?;
-    u16::try_from(vars.len()).map_err(|_| Reject::HeadTooLarge)
+    for values in [Values::Single, Values::Joined] {
+        block.clear();
+        let mut block = BlockWriter::block(block);
+        write_line(&mut block, request, &path).map_err(no_room)?;
+        write_peer(&mut block, peer).map_err(no_room)?;
+        if let Some(fields) = write_headers(&mut block, request, values)? {
+            let vars = block.finish().map_err(no_room)?;
+            return Ok((u16::try_from(vars.len()).unwrap_or(u16::MAX), fields));
+        }
+    }
+    Err(Reject::HeadTooLarge)
+}
+
+/// What a block cannot hold is too large for any backend.
+fn no_room(_: Error) -> Reject {
+    Reject::HeadTooLarge
+}
+
+/// Whether names are expected to occur once each, or the values of repeated ones are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Values {
+    Single,
+    Joined,
 }
 
 fn write_line(
@@ -56,49 +73,65 @@ fn write_peer(block: &mut BlockWriter<'_>, peer: &Peer<'_>) -> Result<(), Error>
     Ok(())
 }
 
-fn write_headers(block: &mut BlockWriter<'_>, request: &Request<'_, '_>) -> Result<(), Error> {
+/// Writes a variable for each header and takes note of what it means. `None`: a name occurs again, and values were not
+/// to be joined.
+fn write_headers<'a>(
+    block: &mut BlockWriter<'_>,
+    request: &Request<'_, 'a>,
+    values: Values,
+) -> Result<Option<Fields<'a>>, Reject> {
     let Request {
+        head,
         headers,
-        fields,
         target,
         ..
     } = request;
+    let mut fields = Fields::default();
+    let mut seen = SeenNames::default();
     for (index, header) in headers.iter().enumerate() {
-        let known = Known::of(header.name);
-        if is_dropped(known, header.name) {
+        if !begins_after_crlf(head, header.name) {
+            return Err(Reject::BareLf);
+        }
+        let name = Name::new(head, header.name);
+        if name.has_underscore() {
             continue;
         }
-        let (before, repeats) = if fields.has_repeated {
-            around(headers, index)
-        } else {
-            (&[][..], &[][..])
-        };
-        if before.iter().any(|it| is_same_name(it, header.name)) {
+        let known = name.known();
+        if let Some(known) = known {
+            fields.note(known, header.value)?;
+        }
+        // HTTP_PROXY is what HTTP libraries take for the proxy to use (httpoxy).
+        if known == Some(Known::Proxy) {
             continue;
+        }
+        if seen.may_hold(&name) && has_name(headers.get(..index), &name) {
+            match values {
+                Values::Single => return Ok(None),
+                Values::Joined => continue,
+            }
         }
         let value = match known {
             Some(Known::Host) => target.authority.unwrap_or(header.value),
             _ => header.value,
         };
-        write_header(block, known, header.name, value, repeats)?;
+        let repeats = match values {
+            Values::Single => &[],
+            Values::Joined => headers.get(index + 1..).unwrap_or_default(),
+        };
+        write_header(block, &name, known, value, repeats).map_err(no_room)?;
     }
-    match target.authority {
-        Some(authority) if fields.host.is_none() => block.push(b"HTTP_HOST", authority),
-        _ => Ok(()),
+    if let Some(authority) = target.authority.filter(|_| fields.host.is_none()) {
+        block.push(b"HTTP_HOST", authority).map_err(no_room)?;
     }
-}
-
-/// `Proxy` would become HTTP_PROXY, which HTTP libraries take for the proxy to use (httpoxy). A name with an
-/// underscore would become the key of another one with a hyphen, which a front server may have checked.
-fn is_dropped(known: Option<Known>, name: &str) -> bool {
-    known == Some(Known::Proxy) || name.as_bytes().contains(&b'_')
+    Ok(Some(fields))
 }
 
 /// One variable: the value, and those of `repeats` that have the same name joined to it.
+#[inline]
 fn write_header(
     block: &mut BlockWriter<'_>,
+    name: &Name<'_>,
     known: Option<Known>,
-    name: &str,
     value: &[u8],
     repeats: &[Header<'_>],
 ) -> Result<(), Error> {
@@ -106,35 +139,27 @@ fn write_header(
     if !matches!(known, Some(Known::ContentType | Known::ContentLength)) {
         key.extend(b"HTTP_");
     }
-    key.extend_mapped(name.as_bytes(), key_byte);
+    name.extend(&mut key);
     let mut joined = key.value()?;
     joined.extend(value);
-    for repeat in repeats.iter().filter(|it| is_same_name(it, name)) {
-        joined.extend(if known == Some(Known::Cookie) {
-            b"; "
-        } else {
-            b", "
+    for repeat in repeats.iter().filter(|it| name.is_of(it)) {
+        joined.extend(match known {
+            Some(Known::Cookie) => b"; ",
+            _ => b", ",
         });
         joined.extend(repeat.value);
     }
     joined.finish()
 }
 
-/// The headers before and behind the one at `index`.
-fn around<'h, 'a>(headers: &'h [Header<'a>], index: usize) -> (&'h [Header<'a>], &'h [Header<'a>]) {
-    let before = headers.get(..index).unwrap_or_default();
-    let behind = headers.get(index + 1..).unwrap_or_default();
-    (before, behind)
+fn has_name(headers: Option<&[Header<'_>]>, name: &Name<'_>) -> bool {
+    headers.unwrap_or_default().iter().any(|it| name.is_of(it))
 }
 
-fn is_same_name(header: &Header<'_>, name: &str) -> bool {
-    header.name.eq_ignore_ascii_case(name)
-}
-
-/// A byte of a header's name as it stands in a variable's key.
-const fn key_byte(byte: u8) -> u8 {
-    match byte {
-        b'-' => b'_',
-        _ => byte.to_ascii_uppercase(),
-    }
+/// httparse takes a lone LF for a line's end. Its slices tell where the lines begin, so that no second scan for
+/// line ends is needed: the line before this header ended in CR LF if that is what precedes its name.
+fn begins_after_crlf(head: &[u8], name: &str) -> bool {
+    bytes::offset_in(head, name.as_bytes())
+        .and_then(|start| head.get(start.checked_sub(2)?))
+        .is_some_and(|&byte| byte == b'\r')
 }

@@ -1,76 +1,22 @@
 //! What the headers of a request mean to the server itself: framing, connection, expectation.
 
-use httparse::Header;
-
+use crate::name::Known;
 use crate::{Framing, Reject, Version, bytes, host};
-
-/// The headers that are more than text for the application.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
-    Host,
-    Proxy,
-    Expect,
-    Cookie,
-    Connection,
-    ContentType,
-    ContentLength,
-    TransferEncoding,
-}
-
-impl Known {
-    #[inline]
-    pub(crate) fn of(name: &str) -> Option<Self> {
-        let (lower, known) = match name.len() {
-            4 => ("host", Self::Host),
-            5 => ("proxy", Self::Proxy),
-            6 if name.starts_with(['e', 'E']) => ("expect", Self::Expect),
-            6 => ("cookie", Self::Cookie),
-            10 => ("connection", Self::Connection),
-            12 => ("content-type", Self::ContentType),
-            14 => ("content-length", Self::ContentLength),
-            17 => ("transfer-encoding", Self::TransferEncoding),
-            _ => return None,
-        };
-        name.eq_ignore_ascii_case(lower).then_some(known)
-    }
-}
 
 /// What a walk over all headers has found.
 #[derive(Debug, Default)]
 pub(crate) struct Fields<'a> {
     pub(crate) host: Option<&'a [u8]>,
-    /// Some name occurs more than once, so that values are to be joined.
-    pub(crate) has_repeated: bool,
     content_length: Option<u64>,
     chunked: bool,
     close: bool,
     keep_alive: bool,
     expect_continue: bool,
-    seen: SeenNames,
 }
 
 impl<'a> Fields<'a> {
-    /// Walks over the headers once. `head` are the bytes they were parsed from.
-    pub(crate) fn survey(head: &[u8], headers: &[Header<'a>]) -> Result<Self, Reject> {
-        let mut fields = Self::default();
-        for (index, header) in headers.iter().enumerate() {
-            if !begins_after_crlf(head, header.name) {
-                return Err(Reject::BareLf);
-            }
-            if let Some(known) = Known::of(header.name) {
-                fields.note(known, header.value)?;
-            }
-            if fields.seen.may_hold(header.name) && !fields.has_repeated {
-                let before = headers.get(..index).unwrap_or_default();
-                fields.has_repeated = before
-                    .iter()
-                    .any(|it| it.name.eq_ignore_ascii_case(header.name));
-            }
-        }
-        Ok(fields)
-    }
-
-    fn note(&mut self, known: Known, value: &'a [u8]) -> Result<(), Reject> {
+    /// Takes note of one header.
+    pub(crate) fn note(&mut self, known: Known, value: &'a [u8]) -> Result<(), Reject> {
         match known {
             Known::Host => self.note_host(value),
             Known::Expect => self.note_expect(value),
@@ -163,29 +109,4 @@ impl<'a> Fields<'a> {
 /// A transfer coding's name, without parameters: nobody needs them, and servers disagree on them.
 fn is_coding(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|&byte| bytes::is_token(byte))
-}
-
-/// httparse takes a lone LF for a line's end. Its slices tell where the lines begin, so that no second scan for
-/// line ends is needed: the line before this header ended in CR LF if that is what precedes its name.
-fn begins_after_crlf(head: &[u8], name: &str) -> bool {
-    let start = name.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
-    start >= 2 && head.get(start - 2) == Some(&b'\r')
-}
-
-/// Tells cheaply that a name has not occurred yet: 128 bits, one for each name's length and outer letters.
-#[derive(Debug, Default)]
-struct SeenNames(u128);
-
-impl SeenNames {
-    /// Notes a name. False: it is new. True: it, or one that looks alike, was there before.
-    #[inline]
-    fn may_hold(&mut self, name: &str) -> bool {
-        let name = name.as_bytes();
-        let letter = |byte: Option<&u8>| usize::from(byte.map_or(0, u8::to_ascii_lowercase));
-        let mix = name.len() * 37 + letter(name.first()) * 5 + letter(name.last());
-        let bit = 1 << (mix % 128);
-        let held = self.0 & bit != 0;
-        self.0 |= bit;
-        held
-    }
 }

@@ -18,6 +18,7 @@ mod date;
 mod diagnose;
 mod fields;
 mod host;
+mod name;
 mod path;
 mod reject;
 mod request;

@@ -57,12 +57,13 @@ pub(crate) const fn hex_digit(byte: u8) -> Option<u8> {
 }
 
 fn has_dot_segment(path: &[u8]) -> bool {
-    memchr::memmem::find_iter(path, b"/.").any(|at| {
-        let segment = path.get(at + 1..).unwrap_or_default();
-        matches!(
-            segment,
-            [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]
-        )
+    memchr::memchr_iter(b'.', path).any(|dot| {
+        let (before, segment) = path.split_at(dot);
+        before.ends_with(b"/")
+            && matches!(
+                segment,
+                [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]
+            )
     })
 }
 

@@ -2,7 +2,6 @@ use std::mem::MaybeUninit;
 
 use httparse::Header;
 
-use crate::fields::Fields;
 use crate::target::Target;
 use crate::{Reject, cgi, diagnose};
 
@@ -150,17 +149,22 @@ pub fn parse(
     };
     let head = input.get(..len).unwrap_or_default();
     let request = Request::check(head, &request, limits)?;
-    let vars = cgi::write(&request, peer, block)?;
+    let Request {
+        version, method, ..
+    } = request;
+    let (vars, fields) = cgi::write(&request, peer, block)?;
+    let framing = fields.framing(version)?;
+    if fields.host.is_none() && version == Version::Http11 {
+        return Err(Reject::HostMissing);
+    }
     Ok(Parsed::Complete(Head {
         len: buf.len() - input.len() + len,
         vars,
-        framing: request.framing,
-        version: request.version,
-        method: Method::of(request.method),
-        keep_alive: request.fields.keep_alive(request.version),
-        expect_continue: request
-            .fields
-            .expects_continue(request.version, request.framing),
+        framing,
+        version,
+        method: Method::of(method),
+        keep_alive: fields.keep_alive(version),
+        expect_continue: fields.expects_continue(version, framing),
     }))
 }
 
@@ -196,20 +200,19 @@ fn partial(input: &[u8], limits: &Limits) -> Result<Parsed, Reject> {
     Ok(Parsed::Partial)
 }
 
-/// A head that is in order.
+/// A head whose request line is in order.
 pub(crate) struct Request<'h, 'a> {
+    pub(crate) head: &'a [u8],
     pub(crate) method: &'a [u8],
     pub(crate) uri: &'a [u8],
     pub(crate) target: Target<'a>,
     pub(crate) version: Version,
     pub(crate) headers: &'h [Header<'a>],
-    pub(crate) fields: Fields<'a>,
-    framing: Framing,
 }
 
 impl<'h, 'a> Request<'h, 'a> {
     fn check(
-        head: &[u8],
+        head: &'a [u8],
         request: &'h httparse::Request<'_, 'a>,
         limits: &Limits,
     ) -> Result<Self, Reject> {
@@ -231,19 +234,13 @@ impl<'h, 'a> Request<'h, 'a> {
             return Err(Reject::BareLf);
         }
         let target = Target::parse(method, uri)?;
-        let fields = Fields::survey(head, headers)?;
-        if fields.host.is_none() && version == Version::Http11 {
-            return Err(Reject::HostMissing);
-        }
-        let framing = fields.framing(version)?;
         Ok(Self {
+            head,
             method,
             uri,
             target,
             version,
             headers,
-            fields,
-            framing,
         })
     }
 }
