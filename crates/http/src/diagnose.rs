@@ -34,13 +34,13 @@ fn request_line(line: &[u8]) -> Reject {
     if !method.is_some_and(is_token) {
         return Reject::RequestLine;
     }
+    if line.contains(&b'\r') {
+        return Reject::BareCr;
+    }
     let Some(target) = target.filter(|target| !target.is_empty()) else {
         return Reject::RequestLine;
     };
-    if target.contains(&b'\r') {
-        return Reject::BareCr;
-    }
-    if target.iter().any(|&byte| bytes::is_control(byte)) || std::str::from_utf8(target).is_err() {
+    if target.iter().any(u8::is_ascii_control) || std::str::from_utf8(target).is_err() {
         return Reject::Target;
     }
     match version {
@@ -62,10 +62,11 @@ fn is_version(word: &[u8]) -> bool {
     }
 }
 
-/// A CR or another byte in place of the request line's end, or a CR alone in place of the empty line.
-fn new_line(line: &[u8]) -> Reject {
-    let is_bare = without_cr(line).contains(&b'\r');
-    if is_bare || line.ends_with(b"\r") {
+/// Something else than CR LF behind the request line, or a CR alone in place of the empty line.
+fn new_line(request_line: &[u8]) -> Reject {
+    let line = without_cr(request_line);
+    let is_complete = line.ends_with(b"HTTP/1.1") || line.ends_with(b"HTTP/1.0");
+    if is_complete || line.contains(&b'\r') {
         Reject::BareCr
     } else {
         Reject::RequestLine
