@@ -19,6 +19,7 @@ mod loading;
 mod logging;
 mod options;
 mod processes;
+mod sample_configs;
 mod slow_clients;
 mod support;
 mod uwsgi_protocol;
