@@ -62,8 +62,15 @@ pub(super) struct Generation {
 struct Zygote {
     pid: Pid,
     alive: bool,
-    /// Closed to let it go.
-    channel: Option<Channel>,
+    channel: Channel,
+}
+
+/// It leaves at the end of its channel. The reading task has another handle of the same socket, so closing ours would
+/// tell it nothing.
+impl Drop for Zygote {
+    fn drop(&mut self) {
+        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
+    }
 }
 
 /// A worker's place, whoever fills it.
@@ -119,7 +126,7 @@ impl Generation {
             zygote: Zygote {
                 pid,
                 alive: true,
-                channel: Some(speaking),
+                channel: speaking,
             },
             slots: slots(options),
         })
@@ -144,7 +151,6 @@ impl Generation {
     /// The zygote was reaped.
     pub(super) fn zygote_gone(&mut self) {
         self.zygote.alive = false;
-        self.zygote.channel = None;
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
@@ -401,17 +407,23 @@ impl Generation {
             worker,
         };
         let (ours, theirs) = channel::pair()?;
-        let zygote = self.zygote.channel.as_ref();
-        let zygote = zygote.ok_or_else(|| io::Error::other("the zygote is gone"))?;
-        zygote.send(&ToZygote::Fork { worker }.encode(), &[theirs.as_fd()])?;
+        if !self.zygote.alive {
+            return Err(io::Error::other("the zygote is gone"));
+        }
+        let speaking = ours.try_clone()?;
+        let zygote = &self.zygote;
         let Some(slot) = self.slots.get_mut((worker as usize).wrapping_sub(1)) else {
             return Ok(());
         };
         slot.life += 1;
+        // All that can fail comes first: once the order is out, a process may come.
+        happenings.follow_worker(key, slot.life, ours)?;
+        let order = ToZygote::Fork { worker }.encode();
+        zygote.channel.send(&order, &[theirs.as_fd()])?;
         slot.awaited = true;
-        slot.channel = Some(ours.try_clone()?);
+        slot.channel = Some(speaking);
         roster.expect();
-        happenings.follow_worker(key, slot.life, ours)
+        Ok(())
     }
 
     fn signal(&mut self, worker: u32, pid: Pid, kind: StopKind) {
