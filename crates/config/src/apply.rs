@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::address::{self, SocketSpec};
+use crate::custom;
 use crate::entry::Entry;
 use crate::finding::{Finding, Severity};
 use crate::options::Options;
@@ -35,9 +36,10 @@ pub(crate) fn has_errors(findings: &[Finding]) -> bool {
 /// and `abstract-socket` say how to read them, wherever they stand.
 pub(crate) fn apply(entries: &[Entry]) -> (Options, Vec<Finding>) {
     let mut application = Application::default();
+    let entries = custom::resolve(entries);
     let known: Vec<(&Entry, &Row)> = entries
         .iter()
-        .filter_map(|entry| Some((entry, table::find(&entry.key)?)))
+        .filter_map(|entry| Some((&**entry, table::find(&entry.key)?)))
         .collect();
     if known.iter().any(|(_, row)| row.implies_master) {
         application.options.workers.master = true;

@@ -10,6 +10,7 @@
 
 mod address;
 mod apply;
+mod custom;
 mod entry;
 mod finding;
 mod load;
@@ -25,7 +26,7 @@ mod world;
 pub use address::{Address, Host, Protocol, SocketSpec};
 pub use entry::{DecodeError, Entry, decode, encode};
 pub use finding::{Finding, Severity};
-pub use load::{Loaded, load};
+pub use load::{Loaded, list_in, load};
 pub use options::Options;
 pub use origin::{Located, Origin};
 pub use trust::Peer;

@@ -13,8 +13,8 @@ pub(crate) fn option_like(key: &str) -> Option<&'static str> {
         return row.names().find(|name| *name == folded);
     }
     let within = match folded.len() {
-        0..4 => 1,
-        4..8 => 2,
+        0..6 => 1,
+        6..10 => 2,
         _ => 3,
     };
     table::all()

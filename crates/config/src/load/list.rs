@@ -8,6 +8,8 @@ pub(super) struct Item {
     pub(super) entry: Entry,
     /// It was applied while reading (or came when the passes were over), so its value is never expanded.
     pub(super) is_raw: bool,
+    /// It was defined as a placeholder, so `strict` does not mind it.
+    pub(super) is_placeholder: bool,
 }
 
 impl Item {

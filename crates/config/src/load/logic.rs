@@ -2,7 +2,7 @@
 //!
 //! Blocks do not nest. The first `endfor`, `endif` or the like ends whatever block is open.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::list::Item;
 use crate::origin::Origin;
@@ -117,18 +117,18 @@ fn times(argument: &str) -> Result<Vec<Option<String>>, Problem> {
 
 fn lines(world: &World, argument: &str) -> Result<Vec<Option<String>>, Problem> {
     let text = source::text(world, argument).map_err(|why| Problem::new(why.message))?;
-    let lines = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(match text.is_empty() {
-        true => Vec::new(),
-        false => lines.split('\n').map(some).collect(),
-    })
+    Ok(text.split_terminator('\n').map(some).collect())
 }
 
 /// As with uWSGI's glob, a pattern that nothing matches stands for itself.
 fn files(world: &World, argument: &str) -> Result<Vec<Option<String>>, Problem> {
     let pattern = world.path(argument);
     let is_relative = Path::new(argument).is_relative();
-    let found = glob::glob(&pattern.to_string_lossy())
+    let hidden_must_be_named = glob::MatchOptions {
+        require_literal_leading_dot: true,
+        ..glob::MatchOptions::new()
+    };
+    let found = glob::glob_with(&pattern.to_string_lossy(), hidden_must_be_named)
         .map_err(|error| Problem::new(format!("not a pattern: {error}")))?;
     let names: Vec<_> = found
         .flatten()
@@ -158,7 +158,10 @@ fn condition(
         Some(test) => (false, test),
         None => (true, key.trim_start_matches("if-")),
     };
-    let path = world.path(argument);
+    let path = match argument {
+        "" => PathBuf::new(),
+        name => world.path(name),
+    };
     let (holds, tested) = match test {
         "exists" => (path.exists(), some(argument)),
         "file" => (path.is_file(), some(argument)),

@@ -13,12 +13,14 @@ mod reader;
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::apply;
 use crate::entry::Entry;
 use crate::finding::{Finding, Severity};
 use crate::options::Options;
 use crate::origin::{Located, Origin};
+use crate::read::Line;
 use crate::table::{self, Support};
 use crate::value;
 use crate::world::World;
@@ -101,12 +103,32 @@ fn fall_back(
     Ok(loaded)
 }
 
+/// The expanded list alone, whatever its options mean, with relative names starting from `directory`.
+///
+/// # Errors
+/// Every finding, when the language itself is used wrongly.
+pub fn list_in(
+    directory: &Path,
+    args: &[OsString],
+    env: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<Entry>, Vec<Finding>> {
+    let mut world = World::new(env);
+    directory.clone_into(&mut world.directory);
+    let (reader, _) = collect(&world, args);
+    match apply::has_errors(&reader.findings) {
+        true => Err(reader.findings),
+        false => Ok(entries_of(reader.list)),
+    }
+}
+
 /// What reading gives, errors or not: `check` wants as much as there is.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) loaded: Loaded,
-    /// Every line of every file that was read, for showing it beside a finding.
-    pub(crate) lines: Vec<crate::read::Line>,
+    /// Every line of every file that was read, its magic variables replaced.
+    pub(crate) lines: Vec<Line>,
+    /// Magic variables that were replaced by nothing, with their place.
+    pub(crate) lost: Vec<(Origin, char)>,
     /// Names that a placeholder or a condition asked for.
     pub(crate) used: HashSet<String>,
     /// The values as they were before the passes, by index in the list.
@@ -119,8 +141,39 @@ impl Outcome {
     }
 }
 
-/// Reads everything, in uWSGI's order: environment, options of the command line, its other arguments.
+/// Reads everything and applies it.
 pub(crate) fn read(world: &World, args: &[OsString]) -> Outcome {
+    let (reader, unexpanded) = collect(world, args);
+    let entries = entries_of(reader.list);
+    let (options, applied) = apply::apply(&entries);
+    let mut findings = reader.findings;
+    findings.extend(applied);
+    findings.extend(unknown(&entries, &reader.used, &findings));
+    let mut messages = reader.messages;
+    messages.extend(texts(&entries, "print").map(str::to_owned));
+    let loaded = Loaded {
+        options,
+        messages,
+        fallback_config: reader.fallback_config,
+        exit: reader.exit,
+        show_config: texts(&entries, "show-config")
+            .last()
+            .is_some_and(|text| value::is_on(Some(text))),
+        findings,
+        entries,
+    };
+    Outcome {
+        loaded,
+        lines: reader.lines,
+        lost: reader.lost,
+        used: reader.used,
+        unexpanded,
+    }
+}
+
+/// Makes the list in uWSGI's order: environment, options of the command line, its other arguments; then the passes;
+/// then what is inherited. Beside it, the values as they were before the passes.
+fn collect<'w>(world: &'w World, args: &[OsString]) -> (Reader<'w>, Vec<Option<String>>) {
     let mut reader = Reader::new(world);
     environment(&mut reader);
     let line = argv::parse(args);
@@ -133,7 +186,25 @@ pub(crate) fn read(world: &World, args: &[OsString]) -> Outcome {
     for (argument, origin) in line.others {
         positional::add(&mut reader, &argument, &origin);
     }
-    finish(world, reader)
+    reader.end_of_block();
+    let unexpanded = reader.list.iter().map(|item| item.entry.value.clone());
+    let mut unexpanded: Vec<_> = unexpanded.collect();
+    for (index, problem) in expand::run(world, &mut reader.list, &mut reader.used) {
+        let item = &reader.list[index];
+        let finding = Finding::about(Severity::Error, "expansion", &item.entry, problem.message);
+        reader.findings.push(Finding {
+            help: problem.help,
+            ..finding
+        });
+    }
+    inherit(&mut reader);
+    reader.enforce_strictness();
+    unexpanded.resize(reader.list.len(), None);
+    (reader, unexpanded)
+}
+
+fn entries_of(list: Vec<Item>) -> Vec<Entry> {
+    list.into_iter().map(|item| item.entry).collect()
 }
 
 /// `UWSGI_HTTP_SOCKET=:80` is `http-socket = :80`, and so is `UWGATE_HTTP_SOCKET`, for options only.
@@ -180,48 +251,6 @@ fn variable(name: &str) -> Origin {
     }
 }
 
-/// The passes, `inherit`, and the application.
-fn finish(world: &World, mut reader: Reader<'_>) -> Outcome {
-    reader.end_of_block();
-    let unexpanded = reader.list.iter().map(|item| item.entry.value.clone());
-    let mut unexpanded: Vec<_> = unexpanded.collect();
-    for (index, rule, problem) in expand::run(world, &mut reader.list, &mut reader.used) {
-        let item = &reader.list[index];
-        let finding = Finding::about(Severity::Error, rule, &item.entry, problem.message);
-        reader.findings.push(Finding {
-            help: problem.help,
-            ..finding
-        });
-    }
-    inherit(&mut reader);
-    unexpanded.resize(reader.list.len(), None);
-
-    let entries: Vec<Entry> = reader.list.into_iter().map(|item| item.entry).collect();
-    let (options, applied) = apply::apply(&entries);
-    let mut findings = reader.findings;
-    findings.extend(applied);
-    findings.extend(unknown(&entries, &reader.used, &findings));
-    let mut messages = reader.messages;
-    messages.extend(texts(&entries, "print"));
-    let loaded = Loaded {
-        options,
-        messages,
-        fallback_config: reader.fallback_config,
-        exit: reader.exit,
-        show_config: texts(&entries, "show-config")
-            .last()
-            .is_some_and(|text| value::is_on(Some(&text))),
-        findings,
-        entries,
-    };
-    Outcome {
-        loaded,
-        lines: reader.lines,
-        used: reader.used,
-        unexpanded,
-    }
-}
-
 /// Files named with `inherit` come when the passes are over; they may inherit in turn.
 fn inherit(reader: &mut Reader<'_>) {
     let mut next = 0;
@@ -236,9 +265,9 @@ fn inherit(reader: &mut Reader<'_>) {
     reader.end_of_block();
 }
 
-fn texts(entries: &[Entry], key: &str) -> impl Iterator<Item = String> {
+fn texts<'e>(entries: &'e [Entry], key: &str) -> impl Iterator<Item = &'e str> {
     let entries = entries.iter().filter(move |entry| entry.key == key);
-    entries.map(|entry| entry.text().to_owned())
+    entries.map(Entry::text)
 }
 
 /// Keys that are neither options nor asked for by any placeholder.
@@ -274,5 +303,6 @@ fn item(key: String, value: Option<String>, origin: Origin, is_raw: bool) -> Ite
     Item {
         entry: Entry { key, value, origin },
         is_raw,
+        is_placeholder: false,
     }
 }

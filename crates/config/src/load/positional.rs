@@ -16,7 +16,7 @@ pub(super) fn add(reader: &mut Reader<'_>, argument: &str, origin: &Origin) {
     }
     let result = match meaning(argument) {
         Some(Meaning::File(format, name, section)) => {
-            reader.read_file(format, name, section, origin)
+            reader.positional(format, name, section, origin)
         }
         Some(Meaning::Option(key)) => {
             reader.add(key.into(), Some(argument.into()), origin.clone());

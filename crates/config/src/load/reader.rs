@@ -34,15 +34,20 @@ pub(super) struct Reader<'w> {
     pub(super) fallback_config: Option<Located<String>>,
     pub(super) exit: Option<u8>,
     pub(super) lines: Vec<Line>,
+    /// Magic variables that were replaced by nothing.
+    pub(super) lost: Vec<(Origin, char)>,
     /// The passes are over: what comes now is not expanded.
     pub(super) is_late: bool,
     block: Option<Block>,
+    /// A line of the open block is being added.
+    in_round: bool,
     strict: bool,
     blacklist: Vec<String>,
     whitelist: Vec<String>,
     declared: HashSet<String>,
-    /// The first file of an option, for `%N` and its like.
+    /// The first file, for `%N` and its like: that of the first option, unless an argument alone came before.
     first: Option<FileNames>,
+    first_is_settled: bool,
     /// The file that `:section` means.
     last_ini: Option<String>,
     inject_before: Vec<String>,
@@ -64,13 +69,16 @@ impl<'w> Reader<'w> {
             fallback_config: None,
             exit: None,
             lines: Vec::new(),
+            lost: Vec::new(),
             is_late: false,
             block: None,
+            in_round: false,
             strict: false,
             blacklist: Vec::new(),
             whitelist: Vec::new(),
             declared: HashSet::new(),
             first: None,
+            first_is_settled: false,
             last_ini: None,
             inject_before: Vec::new(),
             inject_after: Vec::new(),
@@ -90,9 +98,14 @@ impl<'w> Reader<'w> {
     }
 
     /// Adds a pair, once for each round of the open block.
+    ///
+    /// A file that is included from within a block is added as it is: the block only repeats its own lines.
     pub(super) fn add(&mut self, key: String, value: Option<String>, origin: Origin) {
         if let Some(problem) = self.forbidden(&key) {
             return self.complain_of(item(key, value, origin, true), "forbidden-option", problem);
+        }
+        if self.in_round {
+            return self.add_one(key, value, origin);
         }
         if logic::is_end(&key) {
             self.block = None;
@@ -101,15 +114,11 @@ impl<'w> Reader<'w> {
             return self.add_one(key, value, origin);
         };
         let values: Vec<_> = block.values(value.as_deref().unwrap_or_default()).collect();
-        if !values.is_empty() && logic::is_begin(&key) {
-            let problem =
-                Problem::new(format!("`{}` is still open: blocks do not nest", block.key))
-                    .help("end it first, or test both in one file of its own");
-            return self.complain_of(item(key, value, origin, true), "nested-block", problem);
-        }
+        self.in_round = true;
         for value in values {
             self.add_one(key.clone(), Some(value), origin.clone());
         }
+        self.in_round = false;
     }
 
     fn add_one(&mut self, key: String, value: Option<String>, origin: Origin) {
@@ -131,6 +140,28 @@ impl<'w> Reader<'w> {
         if is_immediate(&key) {
             self.act(&key);
         }
+    }
+
+    /// With `strict` no unknown key may be in the list, before or behind it, but those of `set-placeholder`.
+    pub(super) fn enforce_strictness(&mut self) {
+        if !self.strict {
+            return;
+        }
+        let is_unknown = |item: &&Item| {
+            let key = &item.entry.key;
+            !item.is_placeholder && table::find(key).is_none() && !self.declared.contains(key)
+        };
+        let unknown = self.list.iter().filter(is_unknown).map(|item| {
+            let message = "unknown option, and the configuration is strict";
+            let finding = Finding::about(Severity::Error, "unknown-option", &item.entry, message);
+            let key = &item.entry.key;
+            finding.with_help(match suggest::option_like(key) {
+                Some(similar) => format!("did you mean `{similar}`?"),
+                None => format!("a placeholder is set with `set-ph = {key}=...`"),
+            })
+        });
+        let unknown: Vec<_> = unknown.collect();
+        self.findings.extend(unknown);
     }
 
     fn too_much(&mut self, origin: Origin) {
@@ -237,6 +268,12 @@ impl<'w> Reader<'w> {
             let name = value.split('=').next().unwrap_or_default();
             self.used.insert(name.to_owned());
         }
+        if let Some(open) = &self.block {
+            return Err(
+                Problem::new(format!("`{}` is still open: blocks do not nest", open.key))
+                    .help("end it first"),
+            );
+        }
         let block = Block::open(self.world, &self.list, key, value, origin.clone())?;
         self.block = Some(block);
         Ok(())
@@ -273,8 +310,7 @@ impl<'w> Reader<'w> {
         if key == "set" {
             self.add_one(name, text, origin.clone());
         } else {
-            // uWSGI does not expand a placeholder's own definition.
-            self.list.push(item(name, text, origin.clone(), true));
+            self.list.push(placeholder(name, text, origin.clone()));
         }
         Ok(())
     }
@@ -288,8 +324,20 @@ impl<'w> Reader<'w> {
             .and_then(|mut addresses| addresses.find(std::net::SocketAddr::is_ipv4))
             .ok_or_else(|| Problem::new(format!("cannot find an address of {host}")))?;
         let (name, address) = (name.to_owned(), Some(address.ip().to_string()));
-        self.list.push(item(name, address, origin.clone(), true));
+        self.list.push(placeholder(name, address, origin.clone()));
         Ok(())
+    }
+
+    /// A file that is an argument of its own.
+    pub(super) fn positional(
+        &mut self,
+        format: Format,
+        name: &str,
+        section: &str,
+        origin: &Origin,
+    ) -> Result<(), Problem> {
+        self.first_is_settled = true;
+        self.read_file(format, name, section, origin)
     }
 
     /// `include` and `inherit`: the format is told by the suffix, and there is no section.
@@ -311,14 +359,15 @@ impl<'w> Reader<'w> {
             Some(_) => (value, ""),
             None => value.rsplit_once(':').unwrap_or((value, "")),
         };
-        if self.first.is_none() && !name.is_empty() {
+        if !self.first_is_settled {
+            self.first_is_settled = true;
             self.first = Some(FileNames::new(self.world, name, section));
         }
         self.read_file(format, name, section, origin)
     }
 
     /// Reads a file and adds its pairs; an empty name is the ini file read last.
-    pub(super) fn read_file(
+    fn read_file(
         &mut self,
         format: Format,
         name: &str,
@@ -392,7 +441,7 @@ impl<'w> Reader<'w> {
     }
 
     /// The text of a file between the texts that `inject-before` and `inject-after` name.
-    fn lines_of(&self, given: &str, name: &str, section: &str) -> Result<Vec<Line>, Problem> {
+    fn lines_of(&mut self, given: &str, name: &str, section: &str) -> Result<Vec<Line>, Problem> {
         let mut names = FileNames::new(self.world, name, section);
         given.clone_into(&mut names.given);
         let magic = Magic {
@@ -401,6 +450,7 @@ impl<'w> Reader<'w> {
             first: self.first.as_ref(),
         };
         let mut lines = Vec::new();
+        let mut lost = Vec::new();
         let injected = self.inject_before.iter().map(String::as_str);
         let all = injected.chain([name]);
         for name in all.chain(self.inject_after.iter().map(String::as_str)) {
@@ -410,9 +460,18 @@ impl<'w> Reader<'w> {
                 Problem::new(format!("{place}: {}", why.message))
             })?;
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-            lines.extend(magic.lines(&path, text));
+            lines.extend(magic.lines(&path, text, &mut lost));
         }
+        self.lost.extend(lost);
         Ok(lines)
+    }
+}
+
+/// A definition that uWSGI leaves as it is: not expanded, and not asked whether it is an option.
+fn placeholder(name: String, value: Option<String>, origin: Origin) -> Item {
+    Item {
+        is_placeholder: true,
+        ..item(name, value, origin, true)
     }
 }
 

@@ -26,13 +26,9 @@ impl FileNames {
     /// The names of the file `given` in `world`.
     pub(crate) fn new(world: &World, given: &str, section: &str) -> Self {
         let is_file = given != "-" && !given.contains("://");
-        let path = match is_file {
-            true => world.path(given).to_string_lossy().into_owned(),
-            false => String::new(),
-        };
         Self {
             given: given.to_owned(),
-            path,
+            path: is_file.then(|| full_path(world, given)).unwrap_or_default(),
             section: section.to_owned(),
         }
     }
@@ -78,6 +74,20 @@ impl FileNames {
     }
 }
 
+/// A symbolic link keeps its name as it was given; every other name is made real.
+fn full_path(world: &World, given: &str) -> String {
+    let path = world.path(given);
+    let real = match path.is_symlink() {
+        true => None,
+        false => path.canonicalize().ok(),
+    };
+    match real {
+        Some(real) => real.to_string_lossy().into_owned(),
+        None if given.starts_with('/') => given.to_owned(),
+        None => format!("{}/{given}", world.directory.display()),
+    }
+}
+
 fn inode(path: &str) -> String {
     Path::new(path)
         .symlink_metadata()
@@ -107,7 +117,8 @@ pub(crate) struct Magic<'a> {
 }
 
 impl Magic<'_> {
-    fn value(&self, letter: u8) -> String {
+    /// `None` for a letter that stands for nothing, or for nothing yet.
+    fn value(&self, letter: u8) -> Option<String> {
         let of_file = self.file.magic(letter);
         let of_first = || match letter {
             b'O' | b'D' | b'S' | b'P' | b'C' | b'E' | b'N' | b'X' | b'I' | b'J' => {
@@ -118,11 +129,16 @@ impl Magic<'_> {
         of_file
             .or_else(of_first)
             .or_else(|| self.world.magic(letter))
-            .unwrap_or_default()
     }
 
-    /// Replaces the variables of a text and splits it into lines; each keeps the number of the line it began in.
-    pub(crate) fn lines(&self, path: &Arc<str>, text: &str) -> Vec<Line> {
+    /// Replaces the variables of a text and splits it into lines; each keeps the number of the line it began in. Adds
+    /// to `lost` what was replaced by nothing.
+    pub(crate) fn lines(
+        &self,
+        path: &Arc<str>,
+        text: &str,
+        lost: &mut Vec<(Origin, char)>,
+    ) -> Vec<Line> {
         let mut number = 1;
         let mut lines = Vec::new();
         let mut line = Line {
@@ -146,10 +162,14 @@ impl Magic<'_> {
                 }
                 (_, Some('(')) => line.text.push_str("%("),
                 (_, Some(letter)) => {
-                    number += u32::from(letter == '\n');
-                    if let Ok(letter) = u8::try_from(letter) {
-                        line.text.push_str(&self.value(letter));
+                    let value = u8::try_from(letter)
+                        .ok()
+                        .and_then(|letter| self.value(letter));
+                    match value {
+                        Some(value) => line.text.push_str(&value),
+                        None => lost.push((Origin::file(Arc::clone(path), number), letter)),
                     }
+                    number += u32::from(letter == '\n');
                 }
                 (_, None) => {}
             }
@@ -180,7 +200,7 @@ mod tests {
             file: &file,
             first: None,
         };
-        let lines = magic.lines(&"t.ini".into(), text);
+        let lines = magic.lines(&"t.ini".into(), text, &mut Vec::new());
         let number = |line: &Line| match line.origin {
             Origin::File { line, .. } => line,
             _ => unreachable!("lines come from a file"),

@@ -29,8 +29,8 @@ pub(super) const ROWS: &[Row] = &[
         .ours()
         .help("The Python to run the app in: a path, or a name on PATH such as python3.12. Without it: that of `virtualenv`, \
                else the one `plugins = python312` names, else python3."),
-    path("virtualenv", "DIR", |o| &mut o.python.virtualenv)
-        .aliases(&["home", "venv", "pyhome"])
+    path("home", "DIR", |o| &mut o.python.virtualenv)
+        .aliases(&["virtualenv", "venv", "pyhome"])
         .short('H')
         .help("The virtual environment whose interpreter and packages the app uses."),
     paths("pythonpath", "DIR", |o| &mut o.python.pythonpath)

@@ -19,8 +19,7 @@ use crate::origin::Origin;
 pub(super) fn read(lines: &[Line], section: &str) -> Result<Contents, Remark> {
     let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     let text = texts.join("\n");
-    let shapes = documents(&text, |document| Shape::deserialize(document))
-        .map_err(|error| not_yaml(lines, &error))?;
+    let shapes = documents(&text, Shape::deserialize).map_err(|error| not_yaml(lines, &error))?;
     let mut shapes = shapes.iter();
     let none = Shape::Scalar;
     let nodes = documents(&text, |document| {
@@ -100,7 +99,7 @@ impl Reader<'_> {
                 }
             }
             Node::Mapping(_) => {
-                self.ignored(origin, format!("the mapping below `{key}` is ignored"))
+                self.ignored(origin, format!("the mapping below `{key}` is ignored"));
             }
         }
     }
