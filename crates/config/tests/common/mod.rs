@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// The user without rights on every Linux system.
+const NOBODY: u32 = 65534;
+
 /// One start: files in an empty directory, arguments, environment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Run {
@@ -95,7 +98,12 @@ impl Uwsgi {
     /// The list that it makes of a run, as `show-config` prints it; `None` when it ends before.
     pub(crate) fn list(&self, run: &Run) -> Option<Vec<String>> {
         let directory = Directory::new(run);
-        let mut child = Command::new(&self.0)
+        let mut command = Command::new(&self.0);
+        // Some configurations would change the machine; nobody cannot.
+        if rustix::process::getuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let mut child = command
             .args(&run.arguments)
             .current_dir(&directory.0)
             .env_clear()

@@ -1,0 +1,105 @@
+//! Public configurations: each must give the same list as in real uWSGI.
+//!
+//! What is compared is the language: options that do something get another name first, in the text that both read,
+//! for uWSGI would open logs and become other users before it prints its list. The files are found in `corpus` below the directory that `UWGATE_SHARED` names, else beside this checkout.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use common::{Run, Uwsgi};
+use uwgate_config::table::{self, Support};
+
+/// Gives every option another name that does something, for uWSGI does it before it prints its list.
+fn stubbed(text: &str) -> String {
+    let mut stubbed = String::new();
+    let mut keys = BTreeSet::new();
+    for line in text.lines() {
+        let content = line.trim_start();
+        let indentation = &line[..line.len() - content.len()];
+        let end = content.find([' ', '\t', '=', ':']).unwrap_or(content.len());
+        let key = &content[..end];
+        let mark = match acts(key) {
+            true => "stub-",
+            false => "",
+        };
+        if acts(key) {
+            keys.insert(key);
+        }
+        let _ = writeln!(stubbed, "{indentation}{mark}{content}");
+    }
+    for key in keys {
+        stubbed = stubbed.replace(&format!("%({key})"), &format!("%(stub-{key})"));
+    }
+    // The time in microseconds is never the same for both.
+    stubbed.replace("%T", "%%T")
+}
+
+fn acts(key: &str) -> bool {
+    let is_option = table::find(key).is_some_and(|row| !matches!(row.support, Support::Language));
+    is_option || matches!(key, "strict" | "show-config" | "print")
+}
+
+fn corpus() -> Vec<(String, Run)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let shared =
+        std::env::var_os("UWGATE_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
+    let Ok(entries) = std::fs::read_dir(shared.join("corpus")) else {
+        eprintln!(
+            "SKIPPED: no corpus in {} (set UWGATE_SHARED)",
+            shared.display()
+        );
+        return Vec::new();
+    };
+    let mut runs: Vec<_> = entries
+        .filter_map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name()?.to_str()?.to_owned();
+            let option = match path.extension()?.to_str()? {
+                "ini" => "--ini",
+                "yml" | "yaml" => "--yaml",
+                _ => return None,
+            };
+            let run = Run {
+                arguments: vec![option.into(), name.clone()],
+                files: vec![(
+                    name.clone(),
+                    stubbed(&std::fs::read_to_string(&path).unwrap()),
+                )],
+                environment: Vec::new(),
+            };
+            Some((name, run))
+        })
+        .collect();
+    runs.sort_by(|(a, _), (b, _)| a.cmp(b));
+    runs
+}
+
+#[test]
+fn every_public_file_gives_the_list_of_uwsgi() {
+    let Some(uwsgi) = Uwsgi::find() else { return };
+    let mut wrong = String::new();
+    let mut same = 0;
+    for (name, run) in corpus() {
+        let (ours, theirs) = (common::ours(&run), uwsgi.list(&run));
+        match ours == theirs {
+            true => same += 1,
+            false => {
+                let _ = writeln!(wrong, "{name}:{}", difference(ours, theirs));
+            }
+        }
+    }
+    eprintln!("{same} files give the same list");
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn difference(ours: Option<Vec<String>>, theirs: Option<Vec<String>>) -> String {
+    let (Some(ours), Some(theirs)) = (&ours, &theirs) else {
+        return format!("\n  ours: {ours:?}\n  uwsgi: {theirs:?}");
+    };
+    let same = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+    let rest = |list: &[String]| format!("{:?}", list.get(same..).unwrap_or_default());
+    format!("\n  ours: {}\n  uwsgi: {}", rest(ours), rest(theirs))
+}
