@@ -8,6 +8,9 @@ use crate::{Reject, cgi, diagnose};
 /// The most headers that [`Limits::headers`] can allow.
 pub const MAX_HEADERS: usize = 128;
 
+/// Bytes of the longest method. The longest that is registered has 17.
+const METHOD_MAX: usize = 32;
+
 /// How much a client may send before its request begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -186,11 +189,11 @@ fn skip_blank_lines(buf: &[u8]) -> Result<Option<&[u8]>, Reject> {
 
 /// The head is not complete: is there room for the rest of it?
 fn partial(input: &[u8], limits: &Limits) -> Result<Parsed, Reject> {
-    /// More than a method, two blanks and a version need.
-    const AROUND_TARGET: usize = 64;
+    /// What surrounds the target in its line, and the line's CR.
+    const AROUND_TARGET: usize = METHOD_MAX + "  HTTP/1.1\r".len();
 
     let longest_line = limits.uri.saturating_add(AROUND_TARGET);
-    let start = input.get(..longest_line).unwrap_or_default();
+    let start = input.get(..=longest_line).unwrap_or_default();
     if !start.is_empty() && memchr::memchr(b'\n', start).is_none() {
         return Err(Reject::UriTooLong);
     }
@@ -224,6 +227,9 @@ impl<'h, 'a> Request<'h, 'a> {
             Version::Http10
         };
         let headers = &*request.headers;
+        if method.len() > METHOD_MAX {
+            return Err(Reject::RequestLine);
+        }
         if uri.len() > limits.uri {
             return Err(Reject::UriTooLong);
         }

@@ -98,7 +98,7 @@ proptest! {
         let special = |name: &String| {
             ["content-length", "transfer-encoding", "host", "expect"].contains(&name.to_ascii_lowercase().as_str())
         };
-        prop_assume!(method != "CONNECT" && !headers.iter().any(|(name, _)| special(name)));
+        prop_assume!(method != "CONNECT" && method.len() <= 32 && !headers.iter().any(|(name, _)| special(name)));
         let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\r\n")).collect();
         let request = format!("{method} /p?q HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
         let (head, _) = crate::accepted(&request);

@@ -47,6 +47,11 @@ fn request_lines() {
         );
     }
     refused(
+        format!("{} / HTTP/1.0\r\n\r\n", "M".repeat(33)),
+        Reject::RequestLine,
+        400,
+    );
+    refused(
         "\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\n",
         Reject::RequestLine,
         400,

@@ -177,6 +177,7 @@ fn methods() {
         ("get", Method::Other),
         ("POST", Method::Other),
         ("M-SEARCH", Method::Other),
+        ("A-METHOD-OF-32-CHARACTERS-IN-ALL", Method::Other),
     ] {
         let (head, vars) = accepted(format!("{method} / HTTP/1.0\r\n\r\n"));
         assert_eq!(head.method, expected);
@@ -277,14 +278,17 @@ fn x_forwarded_headers_are_only_variables() {
 fn limits_that_are_just_kept() {
     let uri = format!("/{}", "u".repeat(31));
     let headers: String = (0..4).map(|n| format!("N{n}: x\r\n")).collect();
-    let request = format!("GET {uri} HTTP/1.0\r\n{headers}\r\n");
+    let method = "M".repeat(32);
+    let request = format!("{method} {uri} HTTP/1.0\r\n{headers}\r\n");
+    let line = request.find('\n').unwrap();
     let limits = Limits {
         head: request.len(),
         headers: 4,
         uri: 32,
     };
-    let parsed = parse(request.as_bytes(), &limits, &PEER, &mut Vec::new());
-    assert!(matches!(parsed, Ok(Parsed::Complete(_))), "{parsed:?}");
+    let parse = |bytes: &str| parse(bytes.as_bytes(), &limits, &PEER, &mut Vec::new());
+    assert!(matches!(parse(&request), Ok(Parsed::Complete(_))));
+    assert_eq!(parse(&request[..line]), Ok(Parsed::Partial));
 }
 
 #[test]
