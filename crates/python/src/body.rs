@@ -22,9 +22,8 @@ pub(crate) fn send(responder: &Bound<'_, Responder>, result: &Bound<'_, PyAny>) 
     {
         return Ok(());
     }
-    match total(result) {
-        Some(total) => with(responder, |response| response.announce(total))?,
-        None => {}
+    if let Some(total) = total(result) {
+        with(responder, |response| response.announce(total))?;
     }
     stream(responder, result)
 }
@@ -37,7 +36,7 @@ pub(crate) fn has_close(result: &Bound<'_, PyAny>) -> bool {
 }
 
 /// The body when it is a single item. uWSGI takes bare bytes for a body, too.
-fn whole<'a, 'py>(result: &'a Bound<'py, PyAny>) -> Option<Bound<'py, PyBytes>> {
+fn whole<'py>(result: &Bound<'py, PyAny>) -> Option<Bound<'py, PyBytes>> {
     if let Ok(list) = result.cast_exact::<PyList>() {
         return match list.len() {
             1 => list.get_item(0).ok()?.cast_into_exact::<PyBytes>().ok(),

@@ -180,6 +180,8 @@ fn choose<'a>(
 fn template<'py>(py: Python<'py>, options: &Options, core: usize) -> PyResult<Bound<'py, PyDict>> {
     let (workers, python) = (&options.workers, &options.python);
     let environ = PyDict::new(py);
+    // PEP 3333 wants it in each environ; a front server may leave it out.
+    environ.set_item("SCRIPT_NAME", "")?;
     environ.set_item("wsgi.version", (1, 0))?;
     environ.set_item("wsgi.errors", error_stream(py)?)?;
     environ.set_item("wsgi.run_once", false)?;

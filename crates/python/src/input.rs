@@ -96,6 +96,30 @@ impl Input {
         }
     }
 
+    /// Goes to another place in the body; only with `post-buffering`, which has all of it.
+    #[pyo3(signature = (offset, whence = 0))]
+    fn seek(&mut self, offset: i64, whence: u8) -> PyResult<u64> {
+        let request = self.request()?;
+        let (Some(position), Some(len)) = (request.position(), request.spooled_len()) else {
+            return Err(not_seekable());
+        };
+        let base = match whence {
+            0 => Some(0),
+            1 => Some(position),
+            2 => Some(len),
+            _ => None,
+        };
+        let target = base.and_then(|base| base.checked_add_signed(offset));
+        let target = target.ok_or_else(|| PyValueError::new_err("no such place in the body"))?;
+        request.seek(target);
+        Ok(target)
+    }
+
+    /// The place in the body; only with `post-buffering`.
+    fn tell(&mut self) -> PyResult<u64> {
+        self.request()?.position().ok_or_else(not_seekable)
+    }
+
     fn __iter__(this: PyRef<'_, Self>) -> PyRef<'_, Self> {
         this
     }
@@ -104,6 +128,10 @@ impl Input {
         let line = read_line(self.request()?, None)?;
         Ok((!line.is_empty()).then(|| PyBytes::new(py, &line)))
     }
+}
+
+fn not_seekable() -> PyErr {
+    PyOSError::new_err("wsgi.input is seekable only with post-buffering")
 }
 
 /// For chunked bodies, whose length is not known, and for large ones: a length is only a claim until the bytes are

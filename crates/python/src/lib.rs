@@ -39,7 +39,7 @@ fn run(py: Python<'_>, word: &str) -> PyResult<i32> {
     }
     let nursery = nursery::PythonNursery::new(py, &inherited)?;
     let end = py.detach(|| zygote::run(inherited, nursery));
-    if end == End::Worker {
+    if matches!(end, End::Worker | End::Stopped) {
         errors::run_exit_handlers(py);
     }
     // Finalising the interpreter would only give memory back that the kernel takes anyway, and may hang in threads.

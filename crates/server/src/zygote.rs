@@ -8,7 +8,7 @@ use uwgate_sys::process::{Fork, this, thread_count};
 
 use crate::host::Host;
 use crate::inherit::Inherited;
-use crate::message::{FromWorker, FromZygote, Message, SIZE, ToZygote};
+use crate::message::{FromWorker, FromZygote, Message, SIZE, ToWorker, ToZygote};
 use crate::worker;
 
 /// What the language side of a zygote can do. It is asked from one thread, which is the only one of the process
@@ -40,6 +40,8 @@ pub enum End {
     Clean,
     /// A worker that finished what it had and makes room for another.
     Worker,
+    /// A worker without master that was told to stop.
+    Stopped,
     /// Something is wrong with the machine or with us.
     Failed,
     /// `need-app`, and there is none.
@@ -54,6 +56,7 @@ impl End {
             Self::Failed => 1,
             Self::Worker => 17,
             Self::NoApp => 22,
+            Self::Stopped => 30,
         }
     }
 }
@@ -165,6 +168,7 @@ fn serve<N: Nursery>(
         scoreboard,
         ..
     } = inherited;
+    let alone = master.is_none();
     let setup = worker::Setup {
         worker,
         options: Arc::clone(&options),
@@ -173,8 +177,11 @@ fn serve<N: Nursery>(
         scoreboard,
         apps,
     };
-    worker::run(setup, nursery.host(worker))?;
-    Ok(End::Worker)
+    let order = worker::run(setup, nursery.host(worker))?;
+    Ok(match order {
+        ToWorker::Stop if alone => End::Stopped,
+        ToWorker::Stop | ToWorker::Drain => End::Worker,
+    })
 }
 
 /// A thread that was started while the application loaded does not exist in the workers.

@@ -12,7 +12,7 @@ use uwgate_config::Protocol;
 use uwgate_http::{Framing, Reject, ResponseRules};
 use uwgate_sys::socket::PeerAddr;
 
-use crate::exchange::{Body, Chunked, Request, Response, Socket};
+use crate::exchange::{Body, Chunked, Request, Response, Socket, SpoolError};
 use crate::host::Host;
 use crate::worker::{Endpoint, Engine};
 
@@ -241,8 +241,16 @@ impl Connection {
         let (Some(request), Stage::Body(pending)) = (&mut self.request, &self.stage) else {
             return Step::Then(Next::Close);
         };
-        match request.has_body(engine.settings.body_first) {
-            Err(reject) => return Step::Refused(reject.into()),
+        let there = match engine.settings.post_buffering {
+            Some(threshold) if !request.is_done() => request.spool(threshold),
+            _ => request.has_body(engine.settings.body_first).map_err(SpoolError::Peer),
+        };
+        match there {
+            Err(SpoolError::Peer(reject)) => return Step::Refused(reject.into()),
+            Err(SpoolError::Disk(error)) => {
+                tracing::error!("post-buffering: {}: {error}", std::env::temp_dir().display());
+                return Step::Then(Next::Close);
+            }
             Ok(false) => return Step::Missing(Patience::Body),
             Ok(true) => {}
         }

@@ -3,11 +3,12 @@
 
 mod request;
 mod response;
+mod spool;
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-pub(crate) use request::{Block, Trust};
+pub(crate) use request::{Block, SpoolError, Trust};
 pub use request::{Body, Chunked, Request};
 pub use response::{FileRange, Response, Sent, Tally};
 

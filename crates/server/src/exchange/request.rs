@@ -6,6 +6,7 @@ use std::time::Duration;
 use uwgate_http::ChunkedDecoder;
 use uwsgi_codec::Vars;
 
+use super::spool::Spool;
 use super::{Detach, Socket, detached};
 
 /// How much is received with one call while a head or a small body arrives.
@@ -34,6 +35,8 @@ pub struct Request {
     /// How long one read waits for the peer (`socket-timeout`).
     timeout: Duration,
     detach: Detach,
+    /// What of the body has been put aside, while the rest is on its way.
+    spool: Option<Box<Spool>>,
     /// Why no more can be read, once that is so.
     broken: Option<io::ErrorKind>,
 }
@@ -65,6 +68,8 @@ pub enum Body {
     Length(u64),
     /// Until the last chunk.
     Chunked(Box<Chunked>),
+    /// All of it is here (`post-buffering`), and can be read again.
+    Spooled(Box<Spool>),
 }
 
 /// A chunked body; what is decoded waits in a buffer of its own.
@@ -130,6 +135,7 @@ impl Request {
             trust,
             timeout,
             detach,
+            spool: None,
             broken: None,
         })
     }
@@ -215,6 +221,7 @@ impl Request {
                 waiting.get(..most).unwrap_or(waiting)
             }
             Body::Chunked(chunked) => chunked.at_hand(),
+            Body::Spooled(spool) => spool.at_hand(),
         }
     }
 
@@ -225,7 +232,7 @@ impl Request {
     pub(crate) fn has_body(&mut self, enough: usize) -> Result<bool, uwgate_http::Reject> {
         self.decode_received()?;
         Ok(match &self.body {
-            Body::Done => true,
+            Body::Done | Body::Spooled(_) => true,
             Body::Length(left) => {
                 let at_hand = self.at_hand().len();
                 at_hand >= enough || u64::try_from(at_hand).is_ok_and(|len| len >= *left)
@@ -234,15 +241,71 @@ impl Request {
         })
     }
 
+    /// Puts the bytes at hand aside; true when the whole body is there and can be read from its beginning.
+    ///
+    /// # Errors
+    /// What is wrong with the chunks, or with the temporary file.
+    pub(crate) fn spool(&mut self, threshold: u64) -> Result<bool, SpoolError> {
+        self.decode_received().map_err(SpoolError::Peer)?;
+        loop {
+            let mut spool = self.spool.take().unwrap_or_else(|| Box::new(Spool::new(threshold)));
+            let len = self.at_hand().len();
+            let put = spool.append(self.at_hand());
+            self.consume(len);
+            put.map_err(SpoolError::Disk)?;
+            if self.ended() {
+                self.body = Body::Spooled(spool);
+                return Ok(true);
+            }
+            self.spool = Some(spool);
+            if len == 0 {
+                self.compact_if_translated();
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Where the next read begins, in a body that can be read again.
+    pub fn position(&self) -> Option<u64> {
+        match &self.body {
+            Body::Spooled(spool) => Some(spool.position()),
+            Body::Done | Body::Length(_) | Body::Chunked(_) => None,
+        }
+    }
+
+    /// Goes to `position`, in a body that can be read again; false in any other.
+    pub fn seek(&mut self, position: u64) -> bool {
+        match &mut self.body {
+            Body::Spooled(spool) => {
+                spool.seek(position);
+                true
+            }
+            Body::Done | Body::Length(_) | Body::Chunked(_) => false,
+        }
+    }
+
+    /// Bytes of the whole body, if it can be read again.
+    pub fn spooled_len(&self) -> Option<u64> {
+        match &self.body {
+            Body::Spooled(spool) => Some(spool.len()),
+            Body::Done | Body::Length(_) | Body::Chunked(_) => None,
+        }
+    }
+
     fn decode_received(&mut self) -> Result<(), uwgate_http::Reject> {
         if let Body::Chunked(chunked) = &mut self.body {
             let received = self.received.get(self.start..).unwrap_or_default();
             self.start += chunked.decode(received)?;
-            if matches!(self.block, Block::Translated(_)) {
-                self.compact();
-            }
+            self.compact_if_translated();
         }
         Ok(())
+    }
+
+    /// A block that was received stands in front of the body in the same buffer and must stay.
+    fn compact_if_translated(&mut self) {
+        if matches!(self.block, Block::Translated(_)) {
+            self.compact();
+        }
     }
 
     /// The next bytes of the body, waiting for the peer if none are at hand; empty at the body's end.
@@ -252,6 +315,9 @@ impl Request {
     /// `TimedOut` when the peer sent nothing for `socket-timeout`, `UnexpectedEof` when it left in mid-body,
     /// `InvalidData` for malformed chunks, and whatever the kernel says. Once failed, it fails for ever.
     pub fn fill(&mut self) -> io::Result<&[u8]> {
+        if let Body::Spooled(spool) = &mut self.body {
+            spool.fill()?;
+        }
         while self.at_hand().is_empty() && !self.ended() {
             self.wait_for_more()?;
         }
@@ -275,6 +341,7 @@ impl Request {
                     self.body = Body::Done;
                 }
             }
+            Body::Spooled(spool) => spool.consume(len),
         }
     }
 
@@ -335,12 +402,13 @@ impl Request {
             Body::Length(left) => Some(*left),
             Body::Chunked(chunked) if chunked.done => Some(chunked.at_hand().len() as u64),
             Body::Chunked(_) => None,
+            Body::Spooled(spool) => Some(spool.left()),
         }
     }
 
     fn ended(&self) -> bool {
         match &self.body {
-            Body::Done => true,
+            Body::Done | Body::Spooled(_) => true,
             Body::Length(_) => false,
             Body::Chunked(chunked) => chunked.done,
         }
@@ -348,9 +416,7 @@ impl Request {
 
     fn wait_for_more(&mut self) -> io::Result<()> {
         self.check()?;
-        if matches!(self.block, Block::Translated(_)) {
-            self.compact();
-        }
+        self.compact_if_translated();
         match self.receive_at_most(RECEIVE_BODY) {
             Ok(Some(received)) if received.len == 0 => {
                 Err(self.fail(io::ErrorKind::UnexpectedEof))
@@ -398,6 +464,13 @@ impl Request {
             }
         }
     }
+}
+
+/// Why a body could not be put aside.
+#[derive(Debug)]
+pub(crate) enum SpoolError {
+    Peer(uwgate_http::Reject),
+    Disk(io::Error),
 }
 
 /// What one receive brought.

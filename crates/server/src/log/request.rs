@@ -70,7 +70,9 @@ impl RequestLog {
         line.extend_from_slice(b" (");
         escape(line, subject.user);
         let now = uwgate_sys::clock::local_ctime();
-        write!(line, ") {{{} vars in {block} bytes}} [{now}] ", subject.vars)?;
+        // uWSGI counts keys and values.
+        let vars = subject.vars * 2;
+        write!(line, ") {{{vars} vars in {block} bytes}} [{now}] ")?;
         escape(line, subject.method);
         line.push(b' ');
         escape(line, subject.uri);

@@ -161,6 +161,7 @@ fn supervise<L: Launcher>(
             roster: Roster::default(),
             zygotes: Roster::default(),
             reload_at: None,
+            reload_when_risen: false,
             ending: None,
         };
         master.raise(loaded)?;
@@ -183,6 +184,8 @@ struct Master<'l, L> {
     zygotes: Roster<u64>,
     /// When to start the successor of a zygote that died.
     reload_at: Option<uwgate_sys::clock::Millis>,
+    /// A reload was asked for before anything served.
+    reload_when_risen: bool,
     ending: Option<Ending>,
 }
 
@@ -369,6 +372,14 @@ impl<L: Launcher> Master<'_, L> {
                 });
             }
         }
+        if std::mem::take(&mut self.reload_when_risen) {
+            self.reload();
+        }
+    }
+
+    fn is_serving(&self) -> bool {
+        let mut standings = self.generations.iter().map(Generation::standing);
+        standings.any(|standing| standing == Standing::Serving)
     }
 
     /// A rising generation will never serve.
@@ -377,8 +388,7 @@ impl<L: Launcher> Master<'_, L> {
         if self.ending.is_some() {
             return;
         }
-        let serving = self.generations.iter().any(|it| it.standing() == Standing::Serving);
-        if serving {
+        if self.is_serving() {
             tracing::error!("RELOAD FAILED: the new code cannot serve; the old code goes on");
         } else {
             self.ending = Some(Ending { code, kill_at: None });
@@ -388,6 +398,11 @@ impl<L: Launcher> Master<'_, L> {
 
     fn reload(&mut self) {
         if self.ending.is_some() {
+            return;
+        }
+        if !self.is_serving() {
+            // What is rising may be the only code that works.
+            self.reload_when_risen = true;
             return;
         }
         for number in self.numbers() {

@@ -79,6 +79,9 @@ impl<H> Engine<H> {
 
     /// Notes that this thread begins a request.
     pub(crate) fn begin(&self) -> Instant {
+        if self.settings.threads > 1 {
+            super::handover::let_another_watch();
+        }
         self.core().begin();
         Instant::now()
     }

@@ -2,6 +2,7 @@
 
 mod accept;
 mod engine;
+mod handover;
 mod idle;
 mod offload;
 mod orders;
@@ -45,11 +46,11 @@ pub struct Setup {
 }
 
 /// Serves until told to stop, until the master is gone, or until SIGTERM, SIGINT or SIGHUP comes to this process.
-/// Requests that have begun are finished.
+/// Requests that have begun are finished. Returns what it was told.
 ///
 /// # Errors
 /// When the runtime or a listening socket cannot be set up.
-pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<()> {
+pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<ToWorker> {
     let settings = Settings::new(&setup.options);
     let log = RequestLog {
         enabled: !setup.options.log.disable_logging,
@@ -88,13 +89,14 @@ fn runtime<H: Host>(threads: usize, engine: &Arc<Engine<H>>) -> io::Result<Runti
             engine::become_core(next_core.fetch_add(1, Ordering::Relaxed));
             starting.host.thread_started();
         })
+        .on_thread_unpark(handover::woken)
         .on_thread_stop(move || stopping.host.thread_stopping())
         .enable_io()
         .enable_time()
         .build()
 }
 
-async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<()> {
+async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWorker> {
     let mut events = orders::subscribe(&engine)?;
     let mut acceptors = Vec::new();
     for listening in setup.listeners {
@@ -115,7 +117,7 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<()> 
         acceptor.abort();
     }
     drain(&engine, order, &mut events).await;
-    Ok(())
+    Ok(order)
 }
 
 /// Waits until the last connection is closed. When nobody comes after this worker, connections without a request are

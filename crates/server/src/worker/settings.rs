@@ -19,6 +19,8 @@ pub(crate) struct Settings {
     /// thread, and a large one can still be streamed.
     pub(crate) body_first: usize,
     pub(crate) limit_post: Option<u64>,
+    /// The whole body is awaited, and beyond so many bytes put into a file.
+    pub(crate) post_buffering: Option<u64>,
     pub(crate) uwsgi_limits: uwsgi_codec::Limits,
     pub(crate) http_limits: uwgate_http::Limits,
     trust_forwarded: Vec<Peer>,
@@ -39,6 +41,7 @@ impl Settings {
             keep_alive_seconds: http.http_keepalive,
             body_first: BODY_FIRST,
             limit_post: Some(limits.limit_post).filter(|&limit| limit > 0),
+            post_buffering: Some(limits.post_buffering).filter(|&bytes| bytes > 0),
             uwsgi_limits: uwsgi_codec::Limits {
                 block: limits.buffer_size as usize,
                 vars: limits.max_vars as usize * 2,
