@@ -1,13 +1,27 @@
 //! Byte classes and lists of RFC 9110 section 5.6.
 
-/// Whether a byte may stand in a token, such as a method or a header's name.
-pub(crate) const fn is_token(byte: u8) -> bool {
+/// Whether the bytes are a token, such as a method or a header's name.
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// Whether a byte may stand in a token.
+#[inline]
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
     matches!(byte,
         b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
         | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
 }
 
-/// Whether a byte may not stand in a header's value or a reason phrase: controls except the tab.
+/// Whether the bytes have a control character other than the tab, which no header's value and no reason phrase may have.
+/// All are looked at, since that is faster than to stop at the first.
+pub(crate) fn has_control(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(false, |found, &byte| found | is_control(byte))
+}
+
+#[inline]
 pub(crate) const fn is_control(byte: u8) -> bool {
     (byte < b' ' && byte != b'\t') || byte == 0x7f
 }

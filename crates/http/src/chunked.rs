@@ -191,7 +191,9 @@ impl ChunkedDecoder {
 fn extension(state: State, size: u64, byte: u8) -> Result<State, Reject> {
     match (state, byte) {
         (State::ExtensionName { .. }, b' ' | b'\t') => Ok(state),
-        (State::ExtensionName { .. }, _) if bytes::is_token(byte) => Ok(State::Extension { size }),
+        (State::ExtensionName { .. }, _) if bytes::is_token_byte(byte) => {
+            Ok(State::Extension { size })
+        }
         (State::ExtensionName { .. }, _) => Err(Reject::ChunkExtension),
         (_, b'\r') => Ok(State::SizeLf { size }),
         _ if bytes::is_control(byte) => Err(Reject::ChunkExtension),
@@ -203,7 +205,7 @@ fn extension(state: State, size: u64, byte: u8) -> Result<State, Reject> {
 fn trailer(state: State, byte: u8) -> Result<State, Reject> {
     match (state, byte) {
         (State::TrailerLine, b'\r') => Ok(State::EndLf),
-        (State::TrailerLine | State::TrailerName, _) if bytes::is_token(byte) => {
+        (State::TrailerLine | State::TrailerName, _) if bytes::is_token_byte(byte) => {
             Ok(State::TrailerName)
         }
         (State::TrailerName, b':') => Ok(State::TrailerValue),

@@ -31,7 +31,7 @@ fn request_line(line: &[u8]) -> Reject {
     let line = without_cr(line);
     let mut words = line.split(|&byte| byte == b' ');
     let (method, target, version) = (words.next(), words.next(), words.next());
-    if !method.is_some_and(is_token) {
+    if !method.is_some_and(bytes::is_token) {
         return Reject::RequestLine;
     }
     if line.contains(&b'\r') {
@@ -79,10 +79,11 @@ fn header_lines(input: &[u8], error: httparse::Error) -> Reject {
     } else {
         Reject::HeaderValue
     };
-    let headers = lines(input)
+    lines(input)
         .skip(1)
-        .take_while(|line| !without_cr(line).is_empty());
-    headers.filter_map(header_line).next().unwrap_or(fallback)
+        .take_while(|line| !without_cr(line).is_empty())
+        .find_map(header_line)
+        .unwrap_or(fallback)
 }
 
 fn header_line(line: &[u8]) -> Option<Reject> {
@@ -97,7 +98,7 @@ fn header_line(line: &[u8]) -> Option<Reject> {
         return Some(Reject::HeaderName);
     };
     let (name, value) = line.split_at(colon);
-    if is_token(name) {
+    if bytes::is_token(name) {
         return value
             .iter()
             .any(|&byte| bytes::is_control(byte))
@@ -105,14 +106,10 @@ fn header_line(line: &[u8]) -> Option<Reject> {
     }
     let is_token_with_blanks = name.ends_with(b" ") || name.ends_with(b"\t");
     Some(
-        if is_token_with_blanks && is_token(bytes::trim_blanks(name)) {
+        if is_token_with_blanks && bytes::is_token(bytes::trim_blanks(name)) {
             Reject::SpaceBeforeColon
         } else {
             Reject::HeaderName
         },
     )
-}
-
-fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&byte| bytes::is_token(byte))
 }

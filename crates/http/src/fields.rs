@@ -64,7 +64,8 @@ impl<'a> Fields<'a> {
     }
 
     fn note_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Reject> {
-        if self.chunked || !bytes::list(value).all(is_coding) {
+        // Parameters are refused: nobody needs them, and servers disagree on them.
+        if self.chunked || !bytes::list(value).all(bytes::is_token) {
             return Err(Reject::TransferEncoding);
         }
         let is_chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
@@ -104,9 +105,4 @@ impl<'a> Fields<'a> {
         let has_body = !matches!(framing, Framing::None | Framing::Length(0));
         self.expect_continue && has_body && version == Version::Http11
     }
-}
-
-/// A transfer coding's name, without parameters: nobody needs them, and servers disagree on them.
-fn is_coding(name: &[u8]) -> bool {
-    !name.is_empty() && name.iter().all(|&byte| bytes::is_token(byte))
 }
