@@ -20,10 +20,15 @@ pub(crate) fn run() -> ExitCode {
     };
     println!("uwgate serves its demo on http://{ADDRESS}/ (Ctrl-C ends it).");
     println!("Your own: uwgate --http-socket {ADDRESS} --module PACKAGE.MODULE:APPLICATION");
-    let mut args: Vec<OsString> =
-        ["--http-socket", ADDRESS, "--master", "--need-app", "--wsgi-file"]
-            .map(OsString::from)
-            .into();
+    let mut args: Vec<OsString> = [
+        "--http-socket",
+        ADDRESS,
+        "--master",
+        "--need-app",
+        "--wsgi-file",
+    ]
+    .map(OsString::from)
+    .into();
     args.push(file.clone().into());
     let code = super::serve(args);
     // Nothing depends on it any more.

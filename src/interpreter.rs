@@ -54,12 +54,19 @@ impl uwgate_server::master::Launcher for Launcher {
 /// `python`, else the virtual environment's, else the one that `plugins = python312` names, else `python3`.
 fn interpreter(python: &Python) -> Result<OsString, String> {
     if let Some(named) = &python.python {
-        return on_path(&named.value)
-            .ok_or_else(|| format!("{}: python = {}: no such program", named.origin, named.value));
+        return on_path(&named.value).ok_or_else(|| {
+            format!(
+                "{}: python = {}: no such program",
+                named.origin, named.value
+            )
+        });
     }
     if let Some(home) = &python.virtualenv {
         let names = ["bin/python3", "bin/python"];
-        let found = names.iter().map(|name| home.value.join(name)).find(|path| path.exists());
+        let found = names
+            .iter()
+            .map(|name| home.value.join(name))
+            .find(|path| path.exists());
         return found.map(PathBuf::into_os_string).ok_or_else(|| {
             format!(
                 "{}: {} is not a virtual environment: it has no bin/python3; make one with: python3 -m venv {}",
@@ -69,10 +76,13 @@ fn interpreter(python: &Python) -> Result<OsString, String> {
             )
         });
     }
-    let named = python.plugin_python.as_ref().and_then(|named| on_path(&named.value));
-    named
-        .or_else(|| on_path("python3"))
-        .ok_or_else(|| "there is no python3 on PATH; name one with: python = /path/to/python3".into())
+    let named = python
+        .plugin_python
+        .as_ref()
+        .and_then(|named| on_path(&named.value));
+    named.or_else(|| on_path("python3")).ok_or_else(|| {
+        "there is no python3 on PATH; name one with: python = /path/to/python3".into()
+    })
 }
 
 fn on_path(name: &str) -> Option<OsString> {
@@ -80,7 +90,9 @@ fn on_path(name: &str) -> Option<OsString> {
         return Path::new(name).exists().then(|| name.into());
     }
     let path = std::env::var_os("PATH")?;
-    let found = std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file());
     found.map(PathBuf::into_os_string)
 }
 

@@ -119,10 +119,7 @@ fn stream(responder: &Bound<'_, Responder>, result: &Bound<'_, PyAny>) -> PyResu
 }
 
 /// Does something with a response whose head the application has begun.
-fn with<T>(
-    responder: &Bound<'_, Responder>,
-    act: impl FnOnce(&mut Response) -> T,
-) -> PyResult<T> {
+fn with<T>(responder: &Bound<'_, Responder>, act: impl FnOnce(&mut Response) -> T) -> PyResult<T> {
     let mut this = responder.try_borrow_mut()?;
     started(&mut this).map(act)
 }

@@ -18,6 +18,8 @@ const KEYS_KEPT: usize = 512;
 pub(crate) struct Environ {
     /// The keys that are the same in each request.
     template: Py<PyDict>,
+    /// With several threads `uwsgi.core` says which one it is.
+    tells_core: bool,
     keys: HashMap<Box<[u8]>, Py<PyString>>,
     input: Py<PyString>,
     http: Py<PyString>,
@@ -32,9 +34,10 @@ pub(crate) struct Prepared<'py, 'a> {
 }
 
 impl Environ {
-    pub(crate) fn new(py: Python<'_>, options: &Options, core: usize) -> PyResult<Self> {
+    pub(crate) fn new(py: Python<'_>, options: &Options) -> PyResult<Self> {
         Ok(Self {
-            template: template(py, options, core)?.unbind(),
+            template: template(py, options)?.unbind(),
+            tells_core: options.workers.threads > 1,
             keys: HashMap::new(),
             input: PyString::intern(py, "wsgi.input").unbind(),
             http: PyString::intern(py, "http").unbind(),
@@ -63,6 +66,9 @@ impl Environ {
             false => &self.http,
         };
         environ.set_item(self.url_scheme.bind(py), scheme)?;
+        if self.tells_core {
+            environ.set_item("uwsgi.core", uwgate_server::worker::core())?;
+        }
         if request.is_chunked() {
             environ.set_item("wsgi.input_terminated", true)?;
         }
@@ -129,7 +135,10 @@ impl<'a> Facts<'a> {
         if let Some(scheme) = self.uwsgi_scheme {
             return scheme.eq_ignore_ascii_case(b"https");
         }
-        let on = self.https.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"on"));
+        let on = self
+            .https
+            .get(..2)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"on"));
         let forwarded = trusts_forwarded
             && (self.forwarded_proto.eq_ignore_ascii_case(b"https")
                 || self.forwarded_ssl.eq_ignore_ascii_case(b"on"));
@@ -169,7 +178,9 @@ fn choose<'a>(
         ..
     }) = &choice
     {
-        let rest = path_info.strip_prefix(script_name.as_bytes()).unwrap_or(path_info);
+        let rest = path_info
+            .strip_prefix(script_name.as_bytes())
+            .unwrap_or(path_info);
         environ.set_item("SCRIPT_NAME", script_name)?;
         environ.set_item("PATH_INFO", text(py, rest))?;
     }
@@ -177,7 +188,7 @@ fn choose<'a>(
 }
 
 /// What is the same in each request, with uWSGI's types.
-fn template<'py>(py: Python<'py>, options: &Options, core: usize) -> PyResult<Bound<'py, PyDict>> {
+fn template<'py>(py: Python<'py>, options: &Options) -> PyResult<Bound<'py, PyDict>> {
     let (workers, python) = (&options.workers, &options.python);
     let environ = PyDict::new(py);
     // PEP 3333 wants it in each environ; a front server may leave it out.
@@ -194,9 +205,6 @@ fn template<'py>(py: Python<'py>, options: &Options, core: usize) -> PyResult<Bo
     environ.set_item("uwsgi.version", PyBytes::new(py, version.as_bytes()))?;
     let node = uwgate_server::listen::host_name();
     environ.set_item("uwsgi.node", PyBytes::new(py, node.as_bytes()))?;
-    if workers.threads > 1 {
-        environ.set_item("uwsgi.core", core)?;
-    }
     Ok(environ)
 }
 
@@ -206,5 +214,6 @@ fn error_stream(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     options.set_item("buffering", 1)?;
     options.set_item("errors", "backslashreplace")?;
     options.set_item("closefd", false)?;
-    py.import("io")?.call_method("open", (2, "w"), Some(&options))
+    py.import("io")?
+        .call_method("open", (2, "w"), Some(&options))
 }

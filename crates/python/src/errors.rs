@@ -14,9 +14,10 @@ pub(crate) fn log_exception(py: Python<'_>, error: &PyErr) {
 /// The traceback as Python prints it.
 pub(crate) fn render(py: Python<'_>, error: &PyErr) -> String {
     let format = || -> PyResult<String> {
-        let lines = py
-            .import("traceback")?
-            .call_method1("format_exception", (error.get_type(py), error.value(py), error.traceback(py)))?;
+        let lines = py.import("traceback")?.call_method1(
+            "format_exception",
+            (error.get_type(py), error.value(py), error.traceback(py)),
+        )?;
         let lines: Vec<String> = lines.extract()?;
         Ok(lines.concat())
     };
@@ -26,12 +27,11 @@ pub(crate) fn render(py: Python<'_>, error: &PyErr) -> String {
 /// What Python does at the end of a program and the application may have asked for: joins its threads, runs its
 /// `atexit` handlers, empties its streams.
 pub(crate) fn run_exit_handlers(py: Python<'_>) {
-    let steps = [
-        ("threading", "_shutdown"),
-        ("atexit", "_run_exitfuncs"),
-    ];
+    let steps = [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")];
     for (module, function) in steps {
-        let run = py.import(module).and_then(|module| module.call_method0(function));
+        let run = py
+            .import(module)
+            .and_then(|module| module.call_method0(function));
         if let Err(error) = run {
             log_exception(py, &error);
         }

@@ -31,8 +31,13 @@ impl FileWrapper {
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let block = self.filelike.bind(py).call_method1("read", (self.blksize,))?;
-        let ended = block.cast::<PyBytes>().is_ok_and(|bytes| bytes.as_bytes().is_empty());
+        let block = self
+            .filelike
+            .bind(py)
+            .call_method1("read", (self.blksize,))?;
+        let ended = block
+            .cast::<PyBytes>()
+            .is_ok_and(|bytes| bytes.as_bytes().is_empty());
         match ended {
             true => Err(PyStopIteration::new_err(())),
             false => Ok(block),

@@ -56,7 +56,9 @@ impl Host for PythonHost {
 
     fn serve(&self, request: Box<Request>, response: Box<Response>) -> Served {
         Python::attach(|py| {
-            let kit = KIT.take().map_or_else(|| Kit::new(py, &self.options), |kit| kit.refresh(py));
+            let kit = KIT
+                .take()
+                .map_or_else(|| Kit::new(py, &self.options), |kit| kit.refresh(py));
             match kit {
                 Ok(mut kit) => {
                     let served = self.answer(py, &mut kit, request, response);
@@ -112,8 +114,14 @@ impl PythonHost {
             let closed = close(&result);
             sent.and(closed)
         });
-        let mut request = input.try_borrow_mut().ok().and_then(|mut input| input.close());
-        let mut response = responder.try_borrow_mut().ok().and_then(|mut it| it.close());
+        let mut request = input
+            .try_borrow_mut()
+            .ok()
+            .and_then(|mut input| input.close());
+        let mut response = responder
+            .try_borrow_mut()
+            .ok()
+            .and_then(|mut it| it.close());
         if let Err(error) = &outcome {
             self.fail(py, error, response.as_deref_mut());
         }
@@ -200,7 +208,7 @@ impl Kit {
     fn new(py: Python<'_>, options: &Options) -> PyResult<Self> {
         let (responder, start_response) = Responder::bound(py)?;
         Ok(Self {
-            environ: Environ::new(py, options, uwgate_server::worker::core())?,
+            environ: Environ::new(py, options)?,
             input: Py::new(py, Input::new())?,
             responder,
             start_response,

@@ -39,11 +39,7 @@ impl Input {
 impl Input {
     /// The next `size` bytes, or all that are left.
     #[pyo3(signature = (size = None))]
-    fn read<'py>(
-        &mut self,
-        py: Python<'py>,
-        size: Option<isize>,
-    ) -> PyResult<Bound<'py, PyBytes>> {
+    fn read<'py>(&mut self, py: Python<'py>, size: Option<isize>) -> PyResult<Bound<'py, PyBytes>> {
         let request = self.request()?;
         if request.is_done() {
             return Ok(PyBytes::new(py, b""));
@@ -53,7 +49,10 @@ impl Input {
             Some(left) if wanted.unwrap_or(left).min(left) <= STEP => {
                 let len = wanted.unwrap_or(left).min(left);
                 PyBytes::new_with(py, len, |target| {
-                    request.read(target).map(|_| ()).map_err(|error| failed("read", len, &error))
+                    request
+                        .read(target)
+                        .map(|_| ())
+                        .map_err(|error| failed("read", len, &error))
                 })
             }
             _ => read_in_steps(py, request, wanted),
@@ -79,7 +78,9 @@ impl Input {
         py: Python<'py>,
         hint: Option<isize>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let enough = hint.and_then(|hint| usize::try_from(hint).ok()).filter(|&hint| hint > 0);
+        let enough = hint
+            .and_then(|hint| usize::try_from(hint).ok())
+            .filter(|&hint| hint > 0);
         let request = self.request()?;
         let lines = PyList::empty(py);
         let mut total = 0;
@@ -152,7 +153,9 @@ fn read_in_steps<'py>(
         };
         bytes.resize(before + step, 0);
         let target = bytes.get_mut(before..).unwrap_or_default();
-        let len = request.read(target).map_err(|error| failed("read", wanted, &error))?;
+        let len = request
+            .read(target)
+            .map_err(|error| failed("read", wanted, &error))?;
         bytes.truncate(before + len);
         if len < step || step == 0 {
             break;
@@ -166,12 +169,17 @@ fn read_line(request: &mut Request, limit: Option<usize>) -> PyResult<Vec<u8>> {
     let limit = limit.unwrap_or(usize::MAX);
     let mut line = Vec::new();
     while line.len() < limit {
-        let bytes = request.fill().map_err(|error| failed("readline", limit, &error))?;
+        let bytes = request
+            .fill()
+            .map_err(|error| failed("readline", limit, &error))?;
         if bytes.is_empty() {
             break;
         }
         let bytes = bytes.get(..limit - line.len()).unwrap_or(bytes);
-        let end = bytes.iter().position(|&byte| byte == b'\n').map(|at| at + 1);
+        let end = bytes
+            .iter()
+            .position(|&byte| byte == b'\n')
+            .map(|at| at + 1);
         let taken = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
         line.extend_from_slice(taken);
         let len = taken.len();

@@ -45,7 +45,10 @@ fn line_buffer(sys: &Bound<'_, PyModule>) -> PyResult<()> {
 /// `.` first, then `pythonpath` in its order, then what the interpreter brings.
 fn set_path(py: Python<'_>, path: &Bound<'_, PyList>, options: &PythonOptions) -> PyResult<()> {
     // `python -c` puts an empty entry, the working directory, in front.
-    if path.get_item(0).is_ok_and(|first| first.extract::<&str>().is_ok_and(str::is_empty)) {
+    if path
+        .get_item(0)
+        .is_ok_and(|first| first.extract::<&str>().is_ok_and(str::is_empty))
+    {
         path.del_item(0)?;
     }
     path.insert(0, ".")?;
@@ -65,7 +68,10 @@ fn expand(py: Python<'_>, dir: &Path) -> PyResult<Vec<String>> {
     if !text.contains(['*', '?', '[']) {
         return Ok(vec![text]);
     }
-    let found: Vec<String> = py.import("glob")?.call_method1("glob", (&text,))?.extract()?;
+    let found: Vec<String> = py
+        .import("glob")?
+        .call_method1("glob", (&text,))?
+        .extract()?;
     Ok(if found.is_empty() { vec![text] } else { found })
 }
 
@@ -80,14 +86,20 @@ pub(crate) fn all(py: Python<'_>, options: &PythonOptions, apps: &mut Apps) {
     }
     let callable = options.callable.as_ref().map(|name| name.value.as_str());
     if let Some(module) = &options.module {
-        load(py, apps, "", &module.origin, || from_module(py, &module.value, callable));
+        load(py, apps, "", &module.origin, || {
+            from_module(py, &module.value, callable)
+        });
     }
     if let Some(file) = &options.wsgi_file {
-        load(py, apps, "", &file.origin, || from_file(py, &file.value, callable));
+        load(py, apps, "", &file.origin, || {
+            from_file(py, &file.value, callable)
+        });
     }
     for mount in &options.mount {
         let Mount { mountpoint, app } = &mount.value;
-        load(py, apps, mountpoint, &mount.origin, || from_target(py, app, callable));
+        load(py, apps, mountpoint, &mount.origin, || {
+            from_target(py, app, callable)
+        });
     }
     if apps.count() == 0 {
         tracing::error!("*** no app loaded. going in full dynamic mode ***");
@@ -142,7 +154,9 @@ struct Found<'py>(Bound<'py, PyAny>);
 impl<'py> Found<'py> {
     fn into_apps(self, mountpoint: &str) -> PyResult<Vec<(String, Bound<'py, PyAny>)>> {
         if let Ok(many) = self.0.cast::<PyDict>() {
-            let apps = many.iter().map(|(mountpoint, app)| Ok((mountpoint.extract()?, app)));
+            let apps = many
+                .iter()
+                .map(|(mountpoint, app)| Ok((mountpoint.extract()?, app)));
             return apps.collect();
         }
         if !self.0.is_callable() {
@@ -156,11 +170,7 @@ impl<'py> Found<'py> {
 }
 
 /// `pkg.mod`, `pkg.mod:name` or `pkg.mod:factory()`.
-fn from_module<'py>(
-    py: Python<'py>,
-    target: &str,
-    callable: Option<&str>,
-) -> PyResult<Found<'py>> {
+fn from_module<'py>(py: Python<'py>, target: &str, callable: Option<&str>) -> PyResult<Found<'py>> {
     let (module, name) = match target.split_once(':') {
         Some((module, name)) => (module, Some(name)),
         None => (target, None),
@@ -177,7 +187,13 @@ fn from_file<'py>(py: Python<'py>, file: &Path, callable: Option<&str>) -> PyRes
     let path = file.to_string_lossy();
     let name: String = path
         .chars()
-        .map(|letter| if matches!(letter, '/' | '.') { '_' } else { letter })
+        .map(|letter| {
+            if matches!(letter, '/' | '.') {
+                '_'
+            } else {
+                letter
+            }
+        })
         .collect();
     let globals = PyDict::new(py);
     globals.set_item("source", pyo3::types::PyBytes::new(py, &source))?;
@@ -206,22 +222,18 @@ except BaseException:
 );
 
 /// The target of a mount: a file, or a module.
-fn from_target<'py>(
-    py: Python<'py>,
-    target: &str,
-    callable: Option<&str>,
-) -> PyResult<Found<'py>> {
-    match Path::new(target).extension().and_then(|suffix| suffix.to_str()) {
+fn from_target<'py>(py: Python<'py>, target: &str, callable: Option<&str>) -> PyResult<Found<'py>> {
+    match Path::new(target)
+        .extension()
+        .and_then(|suffix| suffix.to_str())
+    {
         Some("py" | "wsgi") => from_file(py, Path::new(target), callable),
         _ => from_module(py, target, callable),
     }
 }
 
 /// The callable in a module: by name, by calling a factory, or a dict of them that the module calls `applications`.
-fn from_namespace<'py>(
-    module: &Bound<'py, PyModule>,
-    name: Option<&str>,
-) -> PyResult<Found<'py>> {
+fn from_namespace<'py>(module: &Bound<'py, PyModule>, name: Option<&str>) -> PyResult<Found<'py>> {
     if name.is_none()
         && let Ok(many) = module.getattr("applications")
         && many.is_instance_of::<PyDict>()

@@ -75,7 +75,9 @@ impl Responder {
 
     /// Sends a part of the body at once.
     fn write(&mut self, data: &Bound<'_, PyAny>) -> PyResult<()> {
-        let data = data.cast::<PyBytes>().map_err(|_| not_bytes("write()", data))?;
+        let data = data
+            .cast::<PyBytes>()
+            .map_err(|_| not_bytes("write()", data))?;
         let response = self.response()?;
         if !response.is_started() {
             return Err(PyAssertionError::new_err("write() before start_response()"));
@@ -90,7 +92,9 @@ impl Responder {
     }
 
     fn __traverse__(&self, visit: pyo3::PyVisit<'_>) -> Result<(), pyo3::PyTraverseError> {
-        self.write.as_ref().map_or(Ok(()), |write| visit.call(write))
+        self.write
+            .as_ref()
+            .map_or(Ok(()), |write| visit.call(write))
     }
 
     fn __clear__(&mut self) {
@@ -104,9 +108,9 @@ fn begin(
     headers: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
     let status = native(status, "the status")?;
-    let headers = headers.cast::<PyList>().map_err(|_| {
-        PyTypeError::new_err("start_response() wants its headers in a list")
-    })?;
+    let headers = headers
+        .cast::<PyList>()
+        .map_err(|_| PyTypeError::new_err("start_response() wants its headers in a list"))?;
     latin1(status, |bytes| response.start(bytes))?
         .map_err(|error| PyValueError::new_err(format!("{status:?}: {error}")))?;
     for header in headers.iter() {
@@ -130,8 +134,10 @@ fn add(response: &mut Response, header: &Bound<'_, PyAny>) -> PyResult<()> {
     let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
     let name_text = native(&name, "a header name")?;
     let value = native(&value, "a header value")?;
-    latin1(name_text, |name| latin1(value, |value| response.header(name, value)))??
-        .map_err(|error| PyValueError::new_err(format!("response header {name_text:?}: {error}")))
+    latin1(name_text, |name| {
+        latin1(value, |value| response.header(name, value))
+    })??
+    .map_err(|error| PyValueError::new_err(format!("response header {name_text:?}: {error}")))
 }
 
 /// A str, PEP 3333's "native string".

@@ -129,9 +129,10 @@ fn reuse_or_bind(
 fn bind_options(options: &Options) -> Result<Bind, String> {
     let sockets = &options.sockets;
     let owner = match &sockets.chown_socket {
-        Some(owner) => Some(ids(&owner.value).map_err(|error| {
-            format!("{}: chown-socket: {error}", owner.origin)
-        })?),
+        Some(owner) => Some(
+            ids(&owner.value)
+                .map_err(|error| format!("{}: chown-socket: {error}", owner.origin))?,
+        ),
         None => None,
     };
     Ok(Bind {
@@ -167,7 +168,9 @@ fn resolve(address: &uwgate_config::Address) -> io::Result<Address> {
             Some(Host::Ip(ip)) => SocketAddr::new(*ip, *port),
             Some(Host::Name(name)) => {
                 let mut found = (name.as_str(), *port).to_socket_addrs()?;
-                found.next().ok_or_else(|| io::Error::other("the name has no address"))?
+                found
+                    .next()
+                    .ok_or_else(|| io::Error::other("the name has no address"))?
             }
         }),
     })
@@ -184,5 +187,8 @@ fn explain(spec: &Located<SocketSpec>, error: &io::Error) -> String {
         io::ErrorKind::NotFound => "; the socket's directory does not exist",
         _ => "",
     };
-    format!("{}: cannot listen on {address}: {error}{advice}", spec.origin)
+    format!(
+        "{}: cannot listen on {address}: {error}{advice}",
+        spec.origin
+    )
 }

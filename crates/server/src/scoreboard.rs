@@ -97,7 +97,9 @@ impl Scoreboard {
     /// The lines of all cores of a worker.
     pub fn worker(&self, worker: u32) -> &[Core] {
         let first = self.first(worker);
-        self.lines.get(first..first + self.cores).unwrap_or_default()
+        self.lines
+            .get(first..first + self.cores)
+            .unwrap_or_default()
     }
 
     /// Requests that the worker has begun.

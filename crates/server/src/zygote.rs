@@ -136,7 +136,8 @@ fn next_fork(master: &Channel) -> io::Result<Option<(u32, Channel)>> {
             return Ok(None);
         }
         let order = datagram.get(..received.len).and_then(ToZygote::decode);
-        if let (Some(ToZygote::Fork { worker }), Some(fd)) = (order, received.fds.into_iter().next())
+        if let (Some(ToZygote::Fork { worker }), Some(fd)) =
+            (order, received.fds.into_iter().next())
         {
             return Ok(Some((worker, Channel::adopt(fd)?)));
         }

@@ -14,7 +14,7 @@ use uwgate_sys::socket::PeerAddr;
 
 use crate::exchange::{Body, Chunked, Request, Response, Socket, SpoolError};
 use crate::host::Host;
-use crate::worker::{Endpoint, Engine};
+use crate::worker::{Endpoint, Engine, Turn};
 
 /// So many requests of one connection are served in a row before others get their turn.
 const IN_A_ROW: u32 = 16;
@@ -28,6 +28,8 @@ pub(crate) struct Connection {
     request: Option<Box<Request>>,
     response: Option<Box<Response>>,
     stage: Stage,
+    /// The right to call the application, when it was waited for.
+    turn: Option<Turn>,
     /// The kernel had no more bytes when asked last.
     drained: bool,
     /// Requests served.
@@ -42,6 +44,8 @@ pub(crate) enum Next {
     Readable(Patience),
     /// The peer has to take the rest of this response; [`Connection::sent`] wants it back.
     Send(Box<Response>),
+    /// A core has to be free; [`Connection::take_turn`] wants it.
+    Turn,
     /// Somebody else should have a turn.
     Yield,
     /// Nothing: drop the connection.
@@ -123,14 +127,22 @@ impl Connection {
         engine: &Engine<H>,
     ) -> Self {
         let timeout = engine.settings.socket_timeout;
-        let trust = engine.settings.trust(address.ip().map(|address| address.ip()));
+        let trust = engine
+            .settings
+            .trust(address.ip().map(|address| address.ip()));
         Self {
-            request: Some(Request::new(Arc::clone(&socket), timeout, H::detached, trust)),
+            request: Some(Request::new(
+                Arc::clone(&socket),
+                timeout,
+                H::detached,
+                trust,
+            )),
             response: Some(Response::new(Arc::clone(&socket), timeout, H::detached)),
             socket,
             endpoint,
             peer: Peer::new(address),
             stage: Stage::Head,
+            turn: None,
             drained: false,
             requests: 0,
             in_a_row: 0,
@@ -150,6 +162,11 @@ impl Connection {
     pub(crate) fn readable(&mut self) {
         self.drained = false;
         self.in_a_row = 0;
+    }
+
+    /// Gives the right to call the application to the request that is ready, or to the first one that will be.
+    pub(crate) fn take_turn(&mut self, turn: Option<Turn>) {
+        self.turn = turn;
     }
 
     /// Gives back a response that [`Next::Send`] handed out; `None` when its rest could not be sent.
@@ -226,7 +243,11 @@ impl Connection {
 
     fn begin_body<H: Host>(&mut self, engine: &Engine<H>, pending: Pending) -> Step {
         let length = self.request.as_ref().and_then(|request| request.left());
-        if engine.settings.limit_post.is_some_and(|limit| length.is_some_and(|length| length > limit)) {
+        if engine
+            .settings
+            .limit_post
+            .is_some_and(|limit| length.is_some_and(|length| length > limit))
+        {
             return Step::Refused(Reject::BodyTooLarge.into());
         }
         if pending.expects_continue && length != Some(0) {
@@ -243,17 +264,29 @@ impl Connection {
         };
         let there = match engine.settings.post_buffering {
             Some(threshold) if !request.is_done() => request.spool(threshold),
-            _ => request.has_body(engine.settings.body_first).map_err(SpoolError::Peer),
+            _ => request
+                .has_body(engine.settings.body_first)
+                .map_err(SpoolError::Peer),
         };
         match there {
             Err(SpoolError::Peer(reject)) => return Step::Refused(reject.into()),
             Err(SpoolError::Disk(error)) => {
-                tracing::error!("post-buffering: {}: {error}", std::env::temp_dir().display());
+                tracing::error!(
+                    "post-buffering: {}: {error}",
+                    std::env::temp_dir().display()
+                );
                 return Step::Then(Next::Close);
             }
             Ok(false) => return Step::Missing(Patience::Body),
             Ok(true) => {}
         }
+        let turn = match self.turn.take() {
+            Some(turn) => Some(turn),
+            None => match engine.try_turn() {
+                Some(turn) => turn,
+                None => return Step::Then(Next::Turn),
+            },
+        };
         let mut rules = pending.rules;
         rules.keep_alive &= !engine.is_draining() && engine.settings.keep_alive_seconds > 0;
         let (Some(request), Some(mut response)) = (self.request.take(), self.response.take())
@@ -261,13 +294,17 @@ impl Connection {
             return Step::Then(Next::Close);
         };
         response.begin(rules);
-        let begun = engine.begin();
+        let begun = engine.begin(turn.as_ref());
         let served = engine.host.serve(request, response);
         self.request = served.request;
         self.response = served.response;
         self.requests += 1;
         self.in_a_row += 1;
-        engine.count(begun, &served_outcome(self.response.as_deref(), served.raised));
+        engine.count(
+            begun,
+            &served_outcome(self.response.as_deref(), served.raised),
+        );
+        drop(turn);
         self.stage = Stage::Answered(Answered {
             begun,
             app: served.app,
@@ -277,7 +314,10 @@ impl Connection {
 
     /// The host is done; what follows depends on what is left to send and to read.
     fn answered<H: Host>(&mut self, engine: &Engine<H>) -> Step {
-        if self.response.as_ref().is_some_and(|response| response.is_pending())
+        if self
+            .response
+            .as_ref()
+            .is_some_and(|response| response.is_pending())
             && let Some(response) = self.response.take()
         {
             return Step::Then(Next::Send(response));
@@ -333,7 +373,10 @@ impl Connection {
 
     /// The sweep found the peer too slow; an answer is due only to one that had begun to say something.
     fn time_is_up<H: Host>(&mut self, engine: &Engine<H>, patience: Patience) -> Next {
-        let begun = self.request.as_ref().is_some_and(|request| !request.waiting().is_empty());
+        let begun = self
+            .request
+            .as_ref()
+            .is_some_and(|request| !request.waiting().is_empty());
         match patience {
             Patience::Head if begun => self.refuse(engine, &Reject::HeadTimeout.into()),
             Patience::Body => self.refuse(engine, &Reject::BodyTimeout.into()),

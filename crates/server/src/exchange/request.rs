@@ -248,7 +248,10 @@ impl Request {
     pub(crate) fn spool(&mut self, threshold: u64) -> Result<bool, SpoolError> {
         self.decode_received().map_err(SpoolError::Peer)?;
         loop {
-            let mut spool = self.spool.take().unwrap_or_else(|| Box::new(Spool::new(threshold)));
+            let mut spool = self
+                .spool
+                .take()
+                .unwrap_or_else(|| Box::new(Spool::new(threshold)));
             let len = self.at_hand().len();
             let put = spool.append(self.at_hand());
             self.consume(len);
@@ -378,7 +381,9 @@ impl Request {
 
     /// Receives body bytes to where the application wants them.
     fn receive_directly(&mut self, target: &mut [u8], left: u64) -> io::Result<usize> {
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(target.len());
+        let most = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(target.len());
         loop {
             self.check()?;
             let target = target.get_mut(..most).unwrap_or_default();
@@ -386,7 +391,11 @@ impl Request {
                 Ok(Some(0)) => return Err(self.fail(io::ErrorKind::UnexpectedEof)),
                 Ok(Some(len)) => {
                     let left = left.saturating_sub(len as u64);
-                    self.body = if left == 0 { Body::Done } else { Body::Length(left) };
+                    self.body = if left == 0 {
+                        Body::Done
+                    } else {
+                        Body::Length(left)
+                    };
                     return Ok(len);
                 }
                 Ok(None) => self.wait()?,
@@ -418,9 +427,7 @@ impl Request {
         self.check()?;
         self.compact_if_translated();
         match self.receive_at_most(RECEIVE_BODY) {
-            Ok(Some(received)) if received.len == 0 => {
-                Err(self.fail(io::ErrorKind::UnexpectedEof))
-            }
+            Ok(Some(received)) if received.len == 0 => Err(self.fail(io::ErrorKind::UnexpectedEof)),
             Ok(Some(_)) => self
                 .decode_received()
                 .map_err(|_| self.fail(io::ErrorKind::InvalidData)),

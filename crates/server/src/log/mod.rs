@@ -6,10 +6,10 @@ pub(crate) mod request;
 use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 
-use uwgate_config::Located;
 use tracing::field::{Field, Visit};
 use tracing::span;
 use tracing::{Event, Level, Metadata, Subscriber};
+use uwgate_config::Located;
 
 /// Makes `tracing` events of this process plain lines on file descriptor 2.
 ///
@@ -34,7 +34,13 @@ pub(crate) fn redirect(file: &Option<Located<PathBuf>>) -> Result<(), String> {
         rustix::stdio::dup2_stdout(&log)?;
         Ok(rustix::stdio::dup2_stderr(&log)?)
     })
-    .map_err(|error| format!("{}: cannot log to {}: {error}", file.origin, file.value.display()))
+    .map_err(|error| {
+        format!(
+            "{}: cannot log to {}: {error}",
+            file.origin,
+            file.value.display()
+        )
+    })
 }
 
 /// Writes `line` and its newline at once.

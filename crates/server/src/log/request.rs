@@ -81,7 +81,11 @@ impl RequestLog {
             line,
             " => generated {} bytes in {millis} msecs{} (",
             tally.body_bytes,
-            if tally.sendfile { " via sendfile()" } else { "" }
+            if tally.sendfile {
+                " via sendfile()"
+            } else {
+                ""
+            }
         )?;
         escape(line, subject.protocol);
         write!(

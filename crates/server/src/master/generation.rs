@@ -154,7 +154,10 @@ impl Generation {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.slots.iter().filter_map(|slot| slot.child.deadline()).min()
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.child.deadline())
+            .min()
     }
 
     /// Whether nothing but, at most, a zygote on its way out is left.
@@ -174,7 +177,9 @@ impl Generation {
         let now = coarse_now();
         let mut change = Change::Nothing;
         for worker in self.workers() {
-            let Some(slot) = self.slot(worker) else { continue };
+            let Some(slot) = self.slot(worker) else {
+                continue;
+            };
             let actions = slot.child.handle_timer(now);
             change = change.or(self.act(worker, actions, roster, happenings));
         }

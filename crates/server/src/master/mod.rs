@@ -60,7 +60,9 @@ fn start<L: Launcher>(loaded: &Loaded, launcher: &L) -> Result<i32, Vec<String>>
     let options = &loaded.options;
     // Found out now rather than after the fork: neither a user nor an interpreter that does not exist.
     let identity = identity(options).map_err(|problem| vec![problem])?;
-    launcher.command(options, "-").map_err(|problem| vec![problem])?;
+    launcher
+        .command(options, "-")
+        .map_err(|problem| vec![problem])?;
     crate::log::redirect(&options.log.logto).map_err(|problem| vec![problem])?;
     let listeners = listen::bind(options)?;
     for listening in &listeners {
@@ -119,11 +121,7 @@ fn become_identity(identity: Option<&Identity>) -> Result<(), String> {
 }
 
 /// Without a master this process becomes the worker.
-fn alone<L: Launcher>(
-    loaded: &Loaded,
-    listeners: &[Listening],
-    launcher: &L,
-) -> io::Result<i32> {
+fn alone<L: Launcher>(loaded: &Loaded, listeners: &[Listening], launcher: &L) -> io::Result<i32> {
     let scoreboard = scoreboard(&loaded.options)?;
     let legacy = crate::inherit::bequeath(None, &loaded.entries, &scoreboard, listeners)?;
     let mut command = launcher
@@ -150,7 +148,10 @@ fn supervise<L: Launcher>(
         .build()?;
     runtime.block_on(async {
         let happenings = Happenings::subscribe()?;
-        tracing::info!("spawned uWSGI master process (pid: {})", process::this().as_raw());
+        tracing::info!(
+            "spawned uWSGI master process (pid: {})",
+            process::this().as_raw()
+        );
         let mut master = Master {
             launcher,
             listeners: listeners.into(),
@@ -277,7 +278,10 @@ impl<L: Launcher> Master<'_, L> {
             self.reload_at = None;
             self.reload();
         }
-        if self.ending.is_some_and(|ending| ending.kill_at.is_some_and(|at| at <= now)) {
+        if self
+            .ending
+            .is_some_and(|ending| ending.kill_at.is_some_and(|at| at <= now))
+        {
             self.kill_all();
         }
         for number in self.numbers() {
@@ -334,7 +338,10 @@ impl<L: Launcher> Master<'_, L> {
     /// Whether the code that serves now has an application: then one without is no successor.
     fn serves_apps(&self) -> bool {
         let serving = |it: &&Generation| it.standing() == Standing::Serving;
-        self.generations.iter().find(serving).is_some_and(|it| it.apps() > 0)
+        self.generations
+            .iter()
+            .find(serving)
+            .is_some_and(|it| it.apps() > 0)
     }
 
     fn zygote_exited(&mut self, number: u64, exit: Exit) {
@@ -391,7 +398,10 @@ impl<L: Launcher> Master<'_, L> {
         if self.is_serving() {
             tracing::error!("RELOAD FAILED: the new code cannot serve; the old code goes on");
         } else {
-            self.ending = Some(Ending { code, kill_at: None });
+            self.ending = Some(Ending {
+                code,
+                kill_at: None,
+            });
             self.kill_all();
         }
     }
@@ -406,9 +416,10 @@ impl<L: Launcher> Master<'_, L> {
             return;
         }
         for number in self.numbers() {
-            let rising = self.generations.iter().any(|it| {
-                it.number() == number && it.standing() == Standing::Rising
-            });
+            let rising = self
+                .generations
+                .iter()
+                .any(|it| it.number() == number && it.standing() == Standing::Rising);
             if rising {
                 tracing::info!("a newer reload overtakes the one under way");
                 self.with(number, Generation::kill);

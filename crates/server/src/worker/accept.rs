@@ -4,9 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::unix::AsyncFd;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use uwgate_sys::socket::{PeerAddr, accept};
+use uwgate_sys::socket::accept;
 
 use super::engine::{Endpoint, Engine, Open};
 use super::idle::Watch;
@@ -32,24 +30,36 @@ pub(crate) async fn accept_connections<H: Host>(
     engine: Arc<Engine<H>>,
 ) -> std::io::Result<()> {
     let threads = engine.settings.threads;
-    let free_threads = Arc::new(Semaphore::new(threads));
     let queue = uwgate_sys::readiness::readable(listener)?;
     let mut in_a_row = 0;
     loop {
-        let permit = match threads {
+        let mut ready = queue.readable().await?;
+        let turn = match threads {
             1 => None,
-            _ => Arc::clone(&free_threads).acquire_owned().await.ok(),
+            _ => engine.cores.turn().await,
         };
-        let Some((socket, address)) = next(&queue, &endpoint, &mut in_a_row).await? else {
-            continue;
+        let (socket, address) = match accept(queue.get_ref().as_fd()) {
+            Ok(Some(accepted)) => accepted,
+            // Another worker took it.
+            Ok(None) => {
+                ready.clear_ready();
+                in_a_row = 0;
+                continue;
+            }
+            Err(error) => {
+                complain(&error, &endpoint);
+                tokio::time::sleep(OUT_OF_RESOURCES).await;
+                continue;
+            }
         };
         let socket = Arc::new(socket);
-        let connection = Connection::new(socket, address, Arc::clone(&endpoint), &*engine);
+        let mut connection = Connection::new(socket, address, Arc::clone(&endpoint), &*engine);
         let open = engine.opened();
         if threads == 1 {
             serve_here(connection, &engine, open);
         } else {
-            tokio::spawn(drive_from_start(connection, Arc::clone(&engine), open, permit));
+            connection.take_turn(turn);
+            tokio::spawn(drive_from_start(connection, Arc::clone(&engine), open));
         }
         in_a_row += 1;
         if in_a_row >= IN_A_ROW {
@@ -59,37 +69,19 @@ pub(crate) async fn accept_connections<H: Host>(
     }
 }
 
-/// The next connection; `None` when there was none after all (another worker took it).
-async fn next(
-    queue: &AsyncFd<Arc<OwnedFd>>,
-    endpoint: &Endpoint,
-    in_a_row: &mut usize,
-) -> std::io::Result<Option<(OwnedFd, PeerAddr)>> {
-    let mut ready = queue.readable().await?;
-    match accept(queue.get_ref().as_fd()) {
-        Ok(Some(accepted)) => Ok(Some(accepted)),
-        Ok(None) => {
-            ready.clear_ready();
-            *in_a_row = 0;
-            Ok(None)
-        }
-        Err(error) => {
-            tracing::error!(
-                "cannot accept on {}: {error}; trying again in {} ms",
-                endpoint.name,
-                OUT_OF_RESOURCES.as_millis()
-            );
-            tokio::time::sleep(OUT_OF_RESOURCES).await;
-            Ok(None)
-        }
-    }
+fn complain(error: &std::io::Error, endpoint: &Endpoint) {
+    tracing::error!(
+        "cannot accept on {}: {error}; trying again in {} ms",
+        endpoint.name,
+        OUT_OF_RESOURCES.as_millis()
+    );
 }
 
 fn serve_here<H: Host>(mut connection: Connection, engine: &Arc<Engine<H>>, open: Open<H>) {
     match connection.advance(engine, false) {
         Next::Close => {}
         next => {
-            tokio::spawn(drive(connection, next, Arc::clone(engine), open, None));
+            tokio::spawn(drive(connection, next, Arc::clone(engine), open));
         }
     }
 }
@@ -98,23 +90,23 @@ async fn drive_from_start<H: Host>(
     mut connection: Connection,
     engine: Arc<Engine<H>>,
     open: Open<H>,
-    permit: Option<OwnedSemaphorePermit>,
 ) {
-    match connection.advance(&engine, false) {
+    let next = connection.advance(&engine, false);
+    // A connection that brought no request with it does not keep others waiting.
+    connection.take_turn(None);
+    match next {
         Next::Close => {}
-        next => drive(connection, next, engine, open, permit).await,
+        next => drive(connection, next, engine, open).await,
     }
 }
 
-/// Serves a connection until it closes. The permit is given back when the thread first gets free of it.
+/// Serves a connection until it closes.
 async fn drive<H: Host>(
     mut connection: Connection,
     mut next: Next,
     engine: Arc<Engine<H>>,
     _open: Open<H>,
-    permit: Option<OwnedSemaphorePermit>,
 ) {
-    drop(permit);
     let socket = Arc::clone(connection.socket());
     let Ok(readiness) = uwgate_sys::readiness::readable(Arc::clone(&socket)) else {
         return;
@@ -135,6 +127,10 @@ async fn drive<H: Host>(
                 let patience = engine.settings.socket_timeout;
                 let response = engine.offload.send_rest(response, patience).await;
                 connection.sent(response);
+            }
+            Next::Turn => {
+                watched.no_limit();
+                connection.take_turn(engine.cores.turn().await);
             }
             Next::Yield => tokio::task::yield_now().await,
             Next::Close => return,

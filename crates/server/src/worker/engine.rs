@@ -6,6 +6,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use uwgate_config::Protocol;
 
+use super::cores::{Cores, Turn};
 use super::idle::Watches;
 use super::offload::Offload;
 use super::settings::Settings;
@@ -31,6 +32,7 @@ pub(crate) struct Engine<H> {
     pub(crate) settings: Settings,
     pub(crate) watches: Arc<Watches>,
     pub(crate) offload: Offload,
+    pub(crate) cores: Arc<Cores>,
     log: RequestLog,
     scoreboard: Scoreboard,
     worker: u32,
@@ -41,16 +43,11 @@ pub(crate) struct Engine<H> {
 }
 
 thread_local! {
-    /// Which core (thread that calls the application) of the worker this thread is.
+    /// The core on which this thread serves its current (or last) request.
     static CORE: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Names the current thread's core.
-pub(crate) fn become_core(core: usize) {
-    CORE.set(core);
-}
-
-/// Which core (thread that calls the application) of its worker the current thread is, from 0.
+/// The core, from 0, on which the current thread serves its request.
 pub fn core() -> usize {
     CORE.get()
 }
@@ -65,6 +62,7 @@ impl<H> Engine<H> {
     ) -> Self {
         Self {
             host,
+            cores: Cores::new(settings.threads),
             settings,
             watches: Arc::default(),
             offload: Offload::default(),
@@ -77,9 +75,18 @@ impl<H> Engine<H> {
         }
     }
 
+    /// The right to call the application; `None` when all cores are busy. With one thread whoever runs has it.
+    pub(crate) fn try_turn(&self) -> Option<Option<Turn>> {
+        match self.settings.threads {
+            1 => Some(None),
+            _ => self.cores.try_turn().map(Some),
+        }
+    }
+
     /// Notes that this thread begins a request.
-    pub(crate) fn begin(&self) -> Instant {
-        if self.settings.threads > 1 {
+    pub(crate) fn begin(&self, turn: Option<&Turn>) -> Instant {
+        if let Some(turn) = turn {
+            CORE.set(turn.number());
             super::handover::let_another_watch();
         }
         self.core().begin();

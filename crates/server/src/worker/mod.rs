@@ -1,6 +1,7 @@
 //! A worker: accepts, serves, and leaves when the master says so or is gone.
 
 mod accept;
+mod cores;
 mod engine;
 mod handover;
 mod idle;
@@ -11,13 +12,13 @@ mod settings;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use uwgate_config::Options;
 use uwgate_sys::channel::Channel;
 
+pub(crate) use cores::Turn;
 pub use engine::core;
 pub(crate) use engine::{Endpoint, Engine};
 pub(crate) use settings::Settings;
@@ -81,14 +82,11 @@ fn runtime<H: Host>(threads: usize, engine: &Arc<Engine<H>>) -> io::Result<Runti
             .build();
     }
     let (starting, stopping) = (Arc::clone(engine), Arc::clone(engine));
-    let next_core = AtomicUsize::new(0);
     Builder::new_multi_thread()
-        .worker_threads(threads)
+        // One more than may be in the application; see `cores`.
+        .worker_threads(threads + 1)
         .thread_name("core")
-        .on_thread_start(move || {
-            engine::become_core(next_core.fetch_add(1, Ordering::Relaxed));
-            starting.host.thread_started();
-        })
+        .on_thread_start(move || starting.host.thread_started())
         .on_thread_unpark(handover::woken)
         .on_thread_stop(move || stopping.host.thread_stopping())
         .enable_io()
