@@ -1,5 +1,7 @@
 //! Real nginx and real Apache in front.
 
+use std::fs;
+
 use crate::both;
 use crate::http_environ::Environ;
 use crate::support::apache::Apache;
@@ -83,6 +85,22 @@ both! {
     fn an_upload_of_100_mb_streamed_by_nginx(kind) {
         uploads(kind, "uwsgi_request_buffering off;");
     }
+}
+
+/// A large body waits in a file, not in memory.
+#[test]
+fn an_upload_of_100_mb_takes_little_memory() {
+    let server = Server::app(Kind::Uwgate, "echo.py");
+    server.post("/digest", body_of(100)).expect(200);
+    let worker = server.workers()[0];
+    let status = fs::read_to_string(format!("/proc/{worker}/status")).expect("it lives");
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|size| size.trim().strip_suffix(" kB"))
+        .and_then(|size| size.parse::<u32>().ok())
+        .expect("the kernel tells the peak");
+    assert!(peak < 80_000, "{peak} kB");
 }
 
 both! {

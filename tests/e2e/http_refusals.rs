@@ -223,16 +223,11 @@ fn bad_request_lines() {
     all_refused(
         400,
         &[
-            "GET /\r\n\r\n",
             "GET\r\n\r\n",
             "garbage\r\n\r\n",
             "GET / HTTP/1.1 more\r\nHost: x\r\n\r\n",
             "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET / x HTTP/1.1\r\nHost: x\r\n\r\n",
-            "GET / http/1.1\r\nHost: x\r\n\r\n",
-            "GET / HTTP/1.\r\nHost: x\r\n\r\n",
-            "GET / HTTP/11\r\nHost: x\r\n\r\n",
-            "GET / XTTP/1.1\r\nHost: x\r\n\r\n",
             "G(T / HTTP/1.1\r\nHost: x\r\n\r\n",
             " GET / HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -276,13 +271,21 @@ fn missing_or_repeated_host() {
 #[test]
 fn other_versions() {
     let server = Server::app(Kind::Uwgate, "hello.py");
-    for version in ["HTTP/2.0", "HTTP/0.9", "HTTP/3.0"] {
-        let request = format!("GET / {version}\r\nHost: x\r\n\r\n");
+    for line in [
+        "GET /",
+        "GET / HTTP/2.0",
+        "GET / HTTP/0.9",
+        "GET / HTTP/1.2",
+        "GET / HTTP/1.",
+        "GET / HTTP/11",
+        "GET / http/1.1",
+        "GET / XTTP/1.1",
+        "PRI * HTTP/2.0",
+    ] {
+        let request = format!("{line}\r\nHost: x\r\n\r\n");
         let response = refusal(&server, request.as_bytes());
-        assert!(
-            matches!(response.status, 400 | 505),
-            "{version}: {response:?}"
-        );
+        let refused = matches!(response.status, 400 | 505);
+        assert!(refused, "{line}: {response:?}");
     }
 }
 
@@ -329,16 +332,13 @@ fn a_target_that_is_too_long() {
     all_refused(414, &[&request]);
 }
 
-/// The limit is uWSGI's `buffer-size`: what it cut off silently has an answer here.
+/// uWSGI's `buffer-size` of 4096 cuts such a request off without a word.
 #[test]
-fn a_head_above_buffer_size() {
+fn a_head_of_16_kib_is_none_too_large() {
     let server = Server::app(Kind::Uwgate, "hello.py");
-    let within = with_line(&format!("X-A: {}", "a".repeat(3_000)));
-    server.client().write(within).response("GET").expect(200);
-    let above = with_line(&format!("X-A: {}", "a".repeat(5_000)));
-    let response = refusal(&server, above.as_bytes());
-    assert_eq!(response.status, 431);
-    server.wait_for_log("buffer-size");
+    let request = with_line(&format!("Cookie: {}", "a".repeat(16_000)));
+    let response = server.client().write(request).response("GET");
+    assert_eq!(response.expect(200).text(), "Hello, world!");
 }
 
 /// What one request leaves unsaid must not be filled in by the next one's bytes.

@@ -96,28 +96,13 @@ both! {
         until_true("the request to start", || dir.join("never.started").exists());
         // The other worker answers, and its pid is not the victim's.
         let other = pid_in(&server.get("/sleep/0").expect(200));
-        let victim_pid = worker_pids(&server).into_iter().find(|pid| *pid != other);
+        let victim_pid = server.workers().into_iter().find(|pid| *pid != other);
         signal(victim_pid.expect("there are two workers"), Signal::KILL);
         for _ in 0..50 {
             server.get("/sleep/0").expect(200);
         }
         assert_eq!(victim.rest(), b"", "the killed worker's client gets nothing");
     }
-}
-
-/// The workers: the processes whose parent is the master and that hold no other role. Told from
-/// the rest by the log, which names each worker's pid.
-fn worker_pids(server: &Server) -> Vec<u32> {
-    let log = server.log();
-    let pids = log
-        .lines()
-        .filter(|line| line.contains("pawned uWSGI worker") || line.contains("pawned worker"))
-        .filter_map(|line| {
-            let (_, rest) = line.split_once("pid: ")?;
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            digits.parse().ok()
-        });
-    pids.filter(|pid| alive(*pid)).collect()
 }
 
 both! {

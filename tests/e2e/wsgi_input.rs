@@ -134,29 +134,17 @@ fn a_chunked_body_is_read_in_every_way() {
     }
 }
 
-/// The app sees what has come so far while the client still sends.
+/// The application is not called before the body is whole, so a slow sender holds no thread.
 #[test]
-fn a_body_can_be_answered_while_it_is_sent() {
-    let server = Setup::source(
-        Kind::Uwgate,
-        "def application(environ, start_response):\n\
-        \x20   write = start_response('200 OK', [])\n\
-        \x20   for _ in range(3):\n\
-        \x20       write(environ['wsgi.input'].readline())\n\
-        \x20   return []\n",
-    )
-    .start();
-    let mut client = server.client();
-    client.write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
-    let filler = "x".repeat(30_000);
-    for number in 0..3 {
-        let line = format!("{number}{filler}\n");
-        client.write(&line);
-        if number == 0 {
-            client.head();
-        }
-        assert_eq!(client.chunk().expect("the line"), line.as_bytes());
+fn the_app_is_called_when_the_body_is_there() {
+    let server = Server::app(Kind::Uwgate, "echo.py");
+    let mut slow = server.client();
+    slow.write("POST /raw HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nfirst");
+    for _ in 0..10 {
+        assert_eq!(server.post("/raw", "quick").expect(200).text(), "quick");
     }
+    slow.write("later");
+    assert_eq!(slow.response("POST").expect(200).text(), "firstlater");
 }
 
 /// The content of a file that files.py serves.
@@ -266,6 +254,14 @@ fn file_wrapper_is_an_iterable() {
 mod validator {
     use super::*;
 
+    /// Behind nginx with its own parameters no server passes: the validator wants SCRIPT_NAME, and
+    /// HTTP_CONTENT_LENGTH not to be there.
+    fn packet(request: &Request) -> Packet {
+        Packet::from_request(request)
+            .without("HTTP_CONTENT_LENGTH")
+            .var("SCRIPT_NAME", "")
+    }
+
     fn passes(server: &Server) {
         for (request, body) in [
             (Request::get("/hello"), "hello"),
@@ -282,10 +278,7 @@ mod validator {
             (Request::get("/excuse"), "excused"),
             (Request::get("/empty"), ""),
         ] {
-            let responses = [
-                server.send(&request),
-                server.uwsgi(&Packet::from_request(&request)),
-            ];
+            let responses = [server.send(&request), server.uwsgi(&packet(&request))];
             for response in responses {
                 assert_eq!(response.text(), body, "{}: {response:?}", request.target);
             }

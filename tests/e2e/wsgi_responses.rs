@@ -321,12 +321,9 @@ fn a_body_beyond_its_length_is_cut() {
     let response = client.send(&Request::get("/too-long")).expect(200);
     assert_eq!(response.text(), "12345");
     // The surplus must not be taken for the next response.
-    let next = Request::get("/last");
-    let address = server.http.clone();
-    if client.at_end() {
-        client = crate::support::Client::connect(&address);
+    if response.header("Connection") != Some("close") {
+        client.send(&Request::get("/last")).expect(200);
     }
-    client.send(&next).expect(200);
     let answer = server.raw_uwsgi(Packet::get("/too-long").bytes());
     assert!(
         answer.ends_with(b"\r\n\r\n12345"),

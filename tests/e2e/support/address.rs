@@ -37,7 +37,10 @@ impl Address {
 
     pub fn connect(&self) -> io::Result<Connection> {
         match self {
-            Self::Tcp(address) => TcpStream::connect(address).map(Connection::Tcp),
+            // Without the limit a full listen queue would hold us for minutes.
+            Self::Tcp(address) => {
+                TcpStream::connect_timeout(address, Duration::from_secs(10)).map(Connection::Tcp)
+            }
             Self::Unix(path) => UnixStream::connect(path).map(Connection::Unix),
         }
     }

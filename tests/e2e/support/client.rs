@@ -135,7 +135,7 @@ impl Client {
         }
     }
 
-    /// Reads once; false at the end of the stream.
+    /// Reads once, perhaps nothing; false at the end of the stream.
     fn fill(&mut self) -> bool {
         self.allow_time();
         let mut chunk = [0; 65_536];
@@ -145,6 +145,7 @@ impl Client {
                 self.buffer.extend(&chunk[..count]);
                 true
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
             Err(error) => panic!("cannot read: {error}; so far: {:?}", self.leftover()),
         }

@@ -79,7 +79,11 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("--- output of {}:\n{}---", self.name, self.log());
+            eprintln!(
+                "--- end of the output of {}:\n{}---",
+                self.name,
+                last_lines(&self.log(), 100)
+            );
         }
         if !self.ended {
             let _ = kill_process(self.as_pid(), Signal::INT);
@@ -92,6 +96,14 @@ impl Drop for Process {
         let _ = kill_process_group(self.as_pid(), Signal::KILL);
         let _ = self.child.wait();
     }
+}
+
+fn last_lines(text: &str, count: usize) -> &str {
+    let start = text
+        .rmatch_indices('\n')
+        .nth(count)
+        .map_or(0, |(at, _)| at + 1);
+    &text[start..]
 }
 
 /// Whether a process with this pid exists and is not a zombie.

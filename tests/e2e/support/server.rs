@@ -253,6 +253,18 @@ impl Server {
         self.process.signal(signal);
     }
 
+    /// The pids of the workers that live, as the log names them.
+    pub fn workers(&self) -> Vec<u32> {
+        let log = self.log();
+        let spawned = log.lines().filter_map(|line| {
+            let (_, rest) = line.split_once("pawned uWSGI worker ")?;
+            let (_, rest) = rest.split_once("pid: ")?;
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse().ok()
+        });
+        spawned.filter(|pid| process::alive(*pid)).collect()
+    }
+
     /// Sends the signal and waits for the end.
     pub fn stop_with(&mut self, signal: Signal) -> ExitStatus {
         self.signal(signal);
