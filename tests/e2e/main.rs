@@ -18,6 +18,7 @@ mod http_refusals;
 mod loading;
 mod logging;
 mod options;
+mod oracle;
 mod processes;
 mod sample_configs;
 mod slow_clients;
