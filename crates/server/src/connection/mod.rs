@@ -164,7 +164,7 @@ impl Connection {
         self.in_a_row = 0;
     }
 
-    /// Gives the right to call the application to the request that is ready, or to the first one that will be.
+    /// Gives the right to call the application to the request that is ready.
     pub(crate) fn take_turn(&mut self, turn: Option<Turn>) {
         self.turn = turn;
     }

@@ -22,51 +22,59 @@ const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 /// Accepts until the task is aborted.
 ///
 /// With one thread a new connection is served right here: most bring their request along, and then neither a task nor
-/// an `epoll_ctl` is spent on them. With several threads each connection becomes a task at once, and no more are
-/// taken than threads could serve, so that the rest stays in the queue for workers that are free.
+/// an `epoll_ctl` is spent on them. With several threads each connection becomes a task at once. A worker whose cores
+/// are all busy leaves the queue to its siblings, if it has any.
 pub(crate) async fn accept_connections<H: Host>(
     listener: Arc<OwnedFd>,
     endpoint: Arc<Endpoint>,
     engine: Arc<Engine<H>>,
 ) -> std::io::Result<()> {
-    let threads = engine.settings.threads;
     let queue = uwgate_sys::readiness::readable(listener)?;
-    let mut in_a_row = 0;
+    let (threads, has_siblings) = (engine.settings.threads, engine.settings.has_siblings);
+    let at_most = if threads == 1 { IN_A_ROW } else { threads };
     loop {
         let mut ready = queue.readable().await?;
-        let turn = match threads {
-            1 => None,
-            _ => engine.cores.turn().await,
-        };
-        let (socket, address) = match accept(queue.get_ref().as_fd()) {
-            Ok(Some(accepted)) => accepted,
-            // Another worker took it.
-            Ok(None) => {
-                ready.clear_ready();
-                in_a_row = 0;
-                continue;
-            }
+        if threads > 1 && has_siblings {
+            // Only to know that a core is free; the connection may not have brought a request.
+            drop(engine.cores.turn().await);
+        }
+        match accept_some(queue.get_ref(), &endpoint, &engine, at_most) {
+            Ok(Queue::Empty) => ready.clear_ready(),
+            Ok(Queue::MayHaveMore) => tokio::task::yield_now().await,
             Err(error) => {
                 complain(&error, &endpoint);
                 tokio::time::sleep(OUT_OF_RESOURCES).await;
-                continue;
             }
-        };
-        let socket = Arc::new(socket);
-        let mut connection = Connection::new(socket, address, Arc::clone(&endpoint), &*engine);
-        let open = engine.opened();
-        if threads == 1 {
-            serve_here(connection, &engine, open);
-        } else {
-            connection.take_turn(turn);
-            tokio::spawn(drive_from_start(connection, Arc::clone(&engine), open));
-        }
-        in_a_row += 1;
-        if in_a_row >= IN_A_ROW {
-            in_a_row = 0;
-            tokio::task::yield_now().await;
         }
     }
+}
+
+/// What is known about a listening socket's queue.
+enum Queue {
+    Empty,
+    MayHaveMore,
+}
+
+fn accept_some<H: Host>(
+    queue: &OwnedFd,
+    endpoint: &Arc<Endpoint>,
+    engine: &Arc<Engine<H>>,
+    at_most: usize,
+) -> std::io::Result<Queue> {
+    for _ in 0..at_most {
+        let Some((socket, address)) = accept(queue.as_fd())? else {
+            return Ok(Queue::Empty);
+        };
+        let connection =
+            Connection::new(Arc::new(socket), address, Arc::clone(endpoint), &**engine);
+        let open = engine.opened();
+        if engine.settings.threads == 1 {
+            serve_here(connection, engine, open);
+        } else {
+            tokio::spawn(drive_from_start(connection, Arc::clone(engine), open));
+        }
+    }
+    Ok(Queue::MayHaveMore)
 }
 
 fn complain(error: &std::io::Error, endpoint: &Endpoint) {
@@ -91,10 +99,7 @@ async fn drive_from_start<H: Host>(
     engine: Arc<Engine<H>>,
     open: Open<H>,
 ) {
-    let next = connection.advance(&engine, false);
-    // A connection that brought no request with it does not keep others waiting.
-    connection.take_turn(None);
-    match next {
+    match connection.advance(&engine, false) {
         Next::Close => {}
         next => drive(connection, next, engine, open).await,
     }

@@ -9,6 +9,8 @@ use crate::exchange::Trust;
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) threads: usize,
+    /// Other workers accept from the same sockets.
+    pub(crate) has_siblings: bool,
     /// How long one read or write waits for a peer while the application waits for it (`socket-timeout`).
     pub(crate) socket_timeout: Duration,
     /// Seconds for a whole head.
@@ -35,6 +37,7 @@ impl Settings {
         let limits = &options.limits;
         let http = &options.http;
         Self {
+            has_siblings: options.workers.processes > 1,
             threads: options.workers.threads.max(1) as usize,
             socket_timeout: Duration::from_secs(options.sockets.socket_timeout.max(1).into()),
             head_seconds: http.http_headers_timeout.max(1),
