@@ -1,6 +1,8 @@
 //! Master, zygote and workers: start, stop, crash and reload.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -10,7 +12,7 @@ use rustix::process::Signal;
 use crate::both;
 use crate::support::process::{alive, signal};
 use crate::support::wait::{until, until_true};
-use crate::support::{Client, Kind, Request, Response, Server, Setup, TempDir};
+use crate::support::{Client, Kind, Packet, Request, Response, Server, Setup, TempDir, paths};
 
 fn worker_pid(server: &Server) -> u32 {
     pid_in(&server.get("/pid").expect(200))
@@ -340,7 +342,7 @@ fn no_request_is_lost_in_a_reload_with_a_connection_for_each() {
 fn no_request_is_lost_in_a_reload_over_uwsgi() {
     let server = versioned(Kind::Uwgate);
     let address = server.socket.clone();
-    let packet = crate::support::Packet::get("/").bytes();
+    let packet = Packet::get("/").bytes();
     let load = Load::start(3, move || {
         Client::connect(&address)
             .write(&packet)
@@ -368,7 +370,8 @@ fn no_request_is_lost_in_a_reload_with_kept_connections() {
     reloads_under(&server, load);
 }
 
-/// Two applications under one binary, each with its own Python.
+/// Two applications under one binary, each with its own Python. The host module for every version
+/// stands beside the executable, as it would be installed.
 #[test]
 fn two_python_versions_under_one_binary() {
     let source = "import sys\n\
@@ -382,13 +385,50 @@ fn two_python_versions_under_one_binary() {
         );
         return;
     }
-    for (version, python) in others {
-        let server = Setup::source(Kind::Uwgate, source)
-            .option("python", &python)
-            .start();
-        assert_eq!(server.get("/").expect(200).text(), version, "{python}");
-        server.uwsgi(&crate::support::Packet::get("/")).expect(200);
+    let installed = TempDir::new();
+    let program = installed.join("uwgate");
+    fs::copy(paths::uwgate(), &program).expect("can be copied");
+    fs::copy(
+        host_for_all_versions(),
+        installed.join("uwgate_host.abi3.so"),
+    )
+    .expect("was built");
+    for (version, python) in others
+        .iter()
+        .chain([&(String::new(), "/usr/bin/python3".to_owned())])
+    {
+        let setup = Setup::source(Kind::Uwgate, source).option("python", python);
+        let server = setup.program(&program).start();
+        let answer = server.get("/").expect(200);
+        assert!(
+            answer.text().starts_with(version.as_str()),
+            "{python}: {answer:?}"
+        );
+        server.uwsgi(&Packet::get("/")).expect(200);
     }
+}
+
+/// Builds the host module that fits every Python; the tests' own build made the one for python3.
+fn host_for_all_versions() -> PathBuf {
+    let cargo = std::env::var_os("CARGO").expect("cargo runs the tests");
+    let target = paths::repository().join("target/abi3");
+    let output = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "uwgate-python",
+            "--features",
+            "abi3",
+        ])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(paths::repository())
+        .output()
+        .expect("cargo starts");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    target.join("debug/libuwgate_python.so")
 }
 
 /// Version and path of each Python from 3.10 on that is not Debian's own.
@@ -403,8 +443,8 @@ fn other_pythons() -> Vec<(String, String)> {
     let beside = (10..15).map(|minor| format!("/usr/local/bin/python3.{minor}").into());
     installed
         .chain(beside)
-        .filter_map(|python: std::path::PathBuf| {
-            let output = std::process::Command::new(&python)
+        .filter_map(|python: PathBuf| {
+            let output = Command::new(&python)
                 .args(["-c", "import sys; print('{}.{}'.format(*sys.version_info))"])
                 .output()
                 .ok()?;
@@ -422,7 +462,7 @@ fn a_venv_is_the_real_one() {
         def application(environ, start_response):\n\
         \x20   start_response('200 OK', [])\n\
         \x20   return [(sys.prefix + ' ' + sys.executable).encode()]\n";
-    let venv = crate::support::paths::venv();
+    let venv = paths::venv();
     let server = Setup::source(Kind::Uwgate, source)
         .option("virtualenv", venv.display())
         .start();

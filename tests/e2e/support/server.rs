@@ -32,21 +32,26 @@ impl Kind {
 
     /// The program with a clean environment, in which `python3` is Debian's.
     pub fn command(self) -> Command {
-        let mut command = Command::new(self.program());
-        command
-            .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("HOME", "/nonexistent")
-            .env("LANG", "C.UTF-8")
-            .env("TZ", "UTC");
-        command
+        clean_command(&self.program())
     }
+}
+
+fn clean_command(program: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", "/nonexistent")
+        .env("LANG", "C.UTF-8")
+        .env("TZ", "UTC");
+    command
 }
 
 /// A server to be: an ini file in the making.
 #[derive(Debug)]
 pub struct Setup {
     kind: Kind,
+    program: PathBuf,
     dir: TempDir,
     options: Vec<(String, String)>,
     environment: Vec<(String, String)>,
@@ -59,6 +64,7 @@ impl Setup {
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
+            program: kind.program(),
             dir: TempDir::new(),
             options: Vec::new(),
             environment: Vec::new(),
@@ -88,6 +94,12 @@ impl Setup {
     /// One more line of the ini file.
     pub fn option(mut self, key: &str, value: impl ToString) -> Self {
         self.options.push((key.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Another copy of the program.
+    pub fn program(mut self, program: &Path) -> Self {
+        program.clone_into(&mut self.program);
         self
     }
 
@@ -132,7 +144,7 @@ impl Setup {
                 .last("processes")
                 .map_or(1, |count| count.parse().expect("is a number")),
         };
-        let mut command = self.kind.command();
+        let mut command = clean_command(&self.program);
         command
             .arg("--ini")
             .arg(&ini)
