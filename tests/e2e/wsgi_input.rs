@@ -82,8 +82,7 @@ fn readline_obeys_its_size() {
     }
 }
 
-/// `readlines(hint)` stops at the line with which the hint is reached. uWSGI does the same but
-/// for a hint that falls on the end of a line.
+/// `readlines(hint)` stops at the line with which the hint is reached. uWSGI gives all lines.
 #[test]
 fn readlines_obeys_its_hint() {
     let server = Server::app(Kind::Uwgate, "echo.py");
