@@ -91,7 +91,11 @@ impl<'a> HeadWriter<'a> {
         out.extend_from_slice(rules.protocol.version());
         out.extend_from_slice(itoa::Buffer::new().format(code).as_bytes());
         out.push(b' ');
-        out.extend_from_slice(reason);
+        match reason {
+            // As uWSGI does for a bare code.
+            [] => out.extend_from_slice(crate::reason(code).unwrap_or_default().as_bytes()),
+            reason => out.extend_from_slice(reason),
+        }
         out.extend_from_slice(b"\r\n");
         let head = PendingHead {
             rules,

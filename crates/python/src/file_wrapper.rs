@@ -59,7 +59,8 @@ impl FileWrapper {
         let number: i32 = file.call_method0("fileno").ok()?.extract().ok()?;
         let fd = duplicate(number)?;
         let stat = rustix::fs::fstat(&fd).ok()?;
-        if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() {
+        // The kernel's own files claim to be empty; only reading tells.
+        if !rustix::fs::FileType::from_raw_mode(stat.st_mode).is_file() || stat.st_size == 0 {
             return None;
         }
         // A buffered reader is ahead of its descriptor; only it knows where it is.

@@ -1,6 +1,7 @@
 use pyo3::exceptions::{PyAssertionError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+use uwgate_http::HeaderError;
 use uwgate_server::exchange::Response;
 
 /// The response as the application sees it: `start_response` and the `write` that it returns are its bound methods.
@@ -134,10 +135,29 @@ fn add(response: &mut Response, header: &Bound<'_, PyAny>) -> PyResult<()> {
     let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
     let name_text = native(&name, "a header name")?;
     let value = native(&value, "a header value")?;
-    latin1(name_text, |name| {
+    let added = latin1(name_text, |name| {
         latin1(value, |value| response.header(name, value))
-    })??
-    .map_err(|error| PyValueError::new_err(format!("response header {name_text:?}: {error}")))
+    })??;
+    match added {
+        Err(HeaderError::HopByHop) => {
+            warn_once(name_text);
+            Ok(())
+        }
+        added => added.map_err(|error| {
+            PyValueError::new_err(format!("response header {name_text:?}: {error}"))
+        }),
+    }
+}
+
+/// PEP 3333 forbids them, but many applications set `Connection: keep-alive` for a stream of events, and under uWSGI
+/// nobody minded: the header is left out, and the application works.
+fn warn_once(name: &str) {
+    static WARNED: std::sync::Once = std::sync::Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(
+            "the application sets {name}, a header between this server and its client (PEP 3333): it is left out"
+        );
+    });
 }
 
 /// A str, PEP 3333's "native string".

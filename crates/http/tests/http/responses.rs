@@ -301,7 +301,7 @@ fn a_date_is_added_once() {
 fn statuses() {
     for (status, line) in [
         ("200 OK", "HTTP/1.1 200 OK"),
-        ("200", "HTTP/1.1 200 "),
+        ("200", "HTTP/1.1 200 OK"),
         ("200 ", "HTTP/1.1 200 "),
         ("404 Not Found At All", "HTTP/1.1 404 Not Found At All"),
         ("999 x", "HTTP/1.1 999 x"),

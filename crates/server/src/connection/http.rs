@@ -26,14 +26,14 @@ pub(crate) fn take(
     request.block = Block::Translated(block);
     match parsed? {
         Parsed::Partial => Ok(Taken::Partial),
-        Parsed::Complete(head) => Ok(Taken::Request(begin(request, &head))),
+        Parsed::Complete(head) => Ok(Taken::Request(begin(request, &head, settings.limit_post))),
     }
 }
 
-fn begin(request: &mut Request, head: &Head) -> Pending {
+fn begin(request: &mut Request, head: &Head, limit_post: Option<u64>) -> Pending {
     request.start += head.len;
     request.var_count = usize::from(head.vars);
-    request.body = body(head.framing);
+    request.body = body(head.framing, limit_post);
     Pending {
         rules: ResponseRules {
             protocol: Protocol::http(head.version),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use uwgate_config::Protocol;
-use uwgate_http::{Framing, Reject, ResponseRules};
+use uwgate_http::{ChunkedDecoder, Framing, Reject, ResponseRules};
 use uwgate_sys::socket::PeerAddr;
 
 use crate::exchange::{Body, Chunked, Request, Response, Socket, SpoolError};
@@ -18,6 +18,13 @@ use crate::worker::{Endpoint, Engine, Turn};
 
 /// So many requests of one connection are served in a row before others get their turn.
 const IN_A_ROW: u32 = 16;
+
+/// So often one connection's bytes are fetched in a row: a sender as fast as the memory must not have the thread for
+/// the whole of its upload.
+const RECEIVES_IN_A_ROW: u32 = 32;
+
+/// A peer that goes on sending so much after it was answered does not read what we say.
+const IGNORED_AT_MOST: u64 = 64 * 1024 * 1024;
 
 /// A connection of either protocol.
 pub(crate) struct Connection {
@@ -32,6 +39,10 @@ pub(crate) struct Connection {
     turn: Option<Turn>,
     /// The kernel had no more bytes when asked last.
     drained: bool,
+    /// Receives since others had their turn last.
+    receives: u32,
+    /// Bytes thrown away after the answer.
+    ignored: u64,
     /// Requests served.
     requests: u64,
     /// Those of them served without a pause.
@@ -144,6 +155,8 @@ impl Connection {
             stage: Stage::Head,
             turn: None,
             drained: false,
+            receives: 0,
+            ignored: 0,
             requests: 0,
             in_a_row: 0,
         }
@@ -161,6 +174,7 @@ impl Connection {
     /// Says that the socket may have something to read again.
     pub(crate) fn readable(&mut self) {
         self.drained = false;
+        self.receives = 0;
         self.in_a_row = 0;
     }
 
@@ -187,6 +201,10 @@ impl Connection {
                 Step::Again => {}
                 Step::Then(next) => return next,
                 Step::Missing(patience) if self.drained => return Next::Readable(patience),
+                Step::Missing(_) if self.receives >= RECEIVES_IN_A_ROW => {
+                    self.receives = 0;
+                    return Next::Yield;
+                }
                 Step::Missing(patience) => match self.receive() {
                     Received::Bytes => {}
                     Received::Nothing => return Next::Readable(patience),
@@ -202,6 +220,7 @@ impl Connection {
         let Some(request) = &mut self.request else {
             return Received::End;
         };
+        self.receives += 1;
         match request.receive() {
             Ok(Some(received)) if received.len > 0 => {
                 self.drained = received.drained;
@@ -342,10 +361,14 @@ impl Connection {
 
     fn linger(&mut self) -> Step {
         if let Some(request) = &mut self.request {
+            self.ignored += request.received.len() as u64;
             request.received.clear();
             request.start = 0;
         }
-        Step::Missing(Patience::Linger)
+        match self.ignored {
+            0..IGNORED_AT_MOST => Step::Missing(Patience::Linger),
+            _ => Step::Then(Next::Close),
+        }
     }
 
     fn close_our_side(&mut self) -> Step {
@@ -431,11 +454,14 @@ fn served_outcome(response: Option<&Response>, raised: bool) -> Outcome {
     }
 }
 
-/// The body a head announces.
-pub(crate) fn body(framing: Framing) -> Body {
+/// The body a head announces; one whose length is not known yet is cut off at `limit` bytes.
+pub(crate) fn body(framing: Framing, limit: Option<u64>) -> Body {
     match framing {
         Framing::None | Framing::Length(0) => Body::Done,
         Framing::Length(length) => Body::Length(length),
-        Framing::Chunked => Body::Chunked(Box::new(Chunked::new(Default::default()))),
+        Framing::Chunked => {
+            let decoder = limit.map_or_else(ChunkedDecoder::new, ChunkedDecoder::with_limit);
+            Body::Chunked(Box::new(Chunked::new(decoder)))
+        }
     }
 }

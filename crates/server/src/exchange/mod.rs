@@ -15,6 +15,17 @@ pub use response::{FileRange, Response, Sent, Tally};
 /// A connection's socket; each half and the table of deadlines hold on to it.
 pub type Socket = Arc<OwnedFd>;
 
+/// Buffers of a connection that has grown beyond this are given back when the request is over: a connection may
+/// rest for a minute.
+const KEPT: usize = 32 * 1024;
+
+/// Gives back the memory of a buffer that holds nothing and is large.
+fn shrink(buffer: &mut Vec<u8>) {
+    if buffer.is_empty() && buffer.capacity() > KEPT {
+        *buffer = Vec::new();
+    }
+}
+
 /// Runs a wait without holding the host's lock; see [`Host::detached`](crate::Host::detached).
 pub type Detach = fn(&mut dyn FnMut());
 

@@ -7,7 +7,7 @@ use uwgate_http::ChunkedDecoder;
 use uwsgi_codec::Vars;
 
 use super::spool::Spool;
-use super::{Detach, Socket, detached};
+use super::{Detach, Socket, detached, shrink};
 
 /// How much is received with one call while a head or a small body arrives.
 const RECEIVE: usize = 16 * 1024;
@@ -191,6 +191,7 @@ impl Request {
     pub(crate) fn compact(&mut self) {
         if self.start == self.received.len() {
             self.received.clear();
+            shrink(&mut self.received);
         } else if self.start > 0 {
             self.received.drain(..self.start);
         }

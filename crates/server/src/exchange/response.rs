@@ -8,7 +8,7 @@ use uwgate_http::{
 };
 use uwgate_sys::socket;
 
-use super::{Detach, Socket, detached};
+use super::{Detach, Socket, detached, shrink};
 
 /// A chunk up to this size is copied behind what waits, so that one plain `send` takes all; a larger one is sent from
 /// where it lies.
@@ -372,6 +372,7 @@ impl Response {
         if self.sent >= self.out.len() {
             self.out.clear();
             self.sent = 0;
+            shrink(&mut self.out);
         }
     }
 

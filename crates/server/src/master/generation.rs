@@ -65,11 +65,17 @@ struct Zygote {
     channel: Channel,
 }
 
-/// It leaves at the end of its channel. The reading task has another handle of the same socket, so closing ours would
-/// tell it nothing.
+impl Zygote {
+    /// It leaves at the end of its channel. The reading task has another handle of the same socket, so only a
+    /// shutdown tells it.
+    fn let_go(&self) {
+        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
+    }
+}
+
 impl Drop for Zygote {
     fn drop(&mut self) {
-        let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
+        self.let_go();
     }
 }
 
@@ -320,6 +326,8 @@ impl Generation {
     ) -> Change {
         let was_leaving = self.standing == Standing::Leaving;
         self.standing = Standing::Leaving;
+        // No worker will be replaced, and its sockets must not stay open behind our back.
+        self.zygote.let_go();
         for slot in &mut self.slots {
             slot.farewell = farewell;
             // Already asked to leave, and now to hurry: the state machine has nothing to add.

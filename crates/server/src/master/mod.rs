@@ -217,16 +217,22 @@ impl<L: Launcher> Master<'_, L> {
         (self.generations.is_empty() && self.zygotes.is_empty()).then_some(ending.code)
     }
 
-    fn leave(&self, code: i32) -> i32 {
-        if self.vacuum {
-            for listening in self.listeners.iter() {
-                if let Err(error) = listening.listener.unlink_if_ours() {
-                    tracing::warn!("vacuum: {}: {error}", listening.listener.address);
-                }
-            }
-        }
+    fn leave(&mut self, code: i32) -> i32 {
+        self.close_sockets();
         tracing::info!("goodbye to uWSGI.");
         code
+    }
+
+    /// Whoever connects from now on is refused at once and can try the next server, instead of waiting for one that
+    /// will not come back.
+    fn close_sockets(&mut self) {
+        for listening in std::mem::replace(&mut self.listeners, Arc::new([])).iter() {
+            if self.vacuum
+                && let Err(error) = listening.listener.unlink_if_ours()
+            {
+                tracing::warn!("vacuum: {}: {error}", listening.listener.address);
+            }
+        }
     }
 
     /// Starts a new generation beside what there is.
@@ -472,6 +478,7 @@ impl<L: Launcher> Master<'_, L> {
         for number in self.numbers() {
             self.with(number, Generation::stop);
         }
+        self.close_sockets();
     }
 
     fn kill_all(&mut self) {

@@ -16,6 +16,9 @@ use crate::host::Host;
 /// So many connections are taken in a row before those already open get their turn.
 const IN_A_ROW: usize = 16;
 
+/// Seconds for a peer to stop sending after it was answered (nginx: 30).
+const LINGER: u32 = 10;
+
 /// How long to leave the queue alone when the process has no file descriptors left.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 
@@ -47,6 +50,16 @@ pub(crate) async fn accept_connections<H: Host>(
             }
         }
     }
+}
+
+/// Empties the queue of a socket that is about to be closed.
+pub(crate) fn accept_the_rest<H: Host>(
+    queue: &OwnedFd,
+    endpoint: &Arc<Endpoint>,
+    engine: &Arc<Engine<H>>,
+) {
+    // An error means that no more can be had; the close turns away the rest.
+    let _ = accept_some(queue, endpoint, engine, usize::MAX);
 }
 
 /// What is known about a listening socket's queue.
@@ -149,8 +162,9 @@ async fn drive<H: Host>(
 struct Watched<'e, H> {
     engine: &'e Engine<H>,
     watch: Arc<Watch>,
-    /// Until when the head of which request has to be complete: one deadline for all of its bytes.
-    head: Option<(u64, u32)>,
+    /// Until when what of which request has to be complete: a head, or what comes after an answer, has one deadline
+    /// for all of its bytes.
+    whole: Option<(Patience, u64, u32)>,
 }
 
 impl<'e, H> Watched<'e, H> {
@@ -159,19 +173,21 @@ impl<'e, H> Watched<'e, H> {
         Self {
             engine,
             watch,
-            head: None,
+            whole: None,
         }
     }
 
     fn allow(&mut self, patience: Patience, request: u64) {
         let (watches, settings) = (&self.engine.watches, &self.engine.settings);
-        let deadline = match (patience, self.head) {
-            (Patience::Head, Some((of, deadline))) if of == request => deadline,
+        let deadline = match (patience, self.whole) {
+            (Patience::Head | Patience::Linger, Some((what, of, deadline)))
+                if (what, of) == (patience, request) =>
+            {
+                deadline
+            }
             _ => watches.deadline_in(seconds(settings, patience)),
         };
-        if patience == Patience::Head {
-            self.head = Some((request, deadline));
-        }
+        self.whole = Some((patience, request, deadline));
         let idle = matches!(patience, Patience::FirstByte | Patience::NextRequest);
         watches.allow(&self.watch, deadline, idle);
     }
@@ -191,8 +207,7 @@ fn seconds(settings: &Settings, patience: Patience) -> u32 {
     match patience {
         Patience::NextRequest => settings.keep_alive_seconds,
         Patience::FirstByte | Patience::Head => settings.head_seconds,
-        Patience::Body | Patience::Linger => {
-            u32::try_from(settings.socket_timeout.as_secs()).unwrap_or(u32::MAX)
-        }
+        Patience::Linger => LINGER,
+        Patience::Body => u32::try_from(settings.socket_timeout.as_secs()).unwrap_or(u32::MAX),
     }
 }

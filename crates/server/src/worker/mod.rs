@@ -97,9 +97,11 @@ fn runtime<H: Host>(threads: usize, engine: &Arc<Engine<H>>) -> io::Result<Runti
 async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWorker> {
     let mut events = orders::subscribe(&engine)?;
     let mut acceptors = Vec::new();
+    let mut queues = Vec::new();
     for listening in setup.listeners {
         let endpoint = Arc::new(listening.endpoint());
         let queue: Arc<OwnedFd> = Arc::new(listening.into_fd());
+        queues.push((Arc::clone(&queue), Arc::clone(&endpoint)));
         let accepting = accept::accept_connections(queue, endpoint, Arc::clone(&engine));
         acceptors.push(tokio::spawn(accepting));
     }
@@ -114,6 +116,13 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
     for acceptor in &acceptors {
         acceptor.abort();
     }
+    if order == ToWorker::Stop {
+        // Nobody else will take those who connected in time.
+        for (queue, endpoint) in &queues {
+            accept::accept_the_rest(queue, endpoint, &engine);
+        }
+    }
+    drop(queues);
     drain(&engine, order, &mut events).await;
     Ok(order)
 }
