@@ -9,7 +9,7 @@ use crate::finding::{Finding, Severity};
 use crate::options::Options;
 use crate::origin::Located;
 use crate::suggest;
-use crate::table::{self, Group, Row, Store, Support};
+use crate::table::{self, Effect, Group, Row, Store, Support, Syntax};
 use crate::value::{self, Problem, Read};
 
 impl Options {
@@ -70,25 +70,30 @@ impl Application {
             Support::Language => {}
             Support::Known(group) => self.known(entry, row, group),
             Support::Stored(store) => match self.store(entry, row, store) {
-                Ok(None) => {}
-                Ok(Some(remark)) => self.say(Severity::Warning, "odd-value", entry, remark),
+                Ok(remark) => self.remark(entry, remark),
                 Err(problem) => self.say(Severity::Error, "bad-value", entry, problem),
             },
         }
     }
 
     fn known(&mut self, entry: &Entry, row: &'static Row, group: &Group) {
+        if let Syntax::Number(unit) = row.syntax {
+            match value::number(entry.value.as_deref(), unit) {
+                Ok(Read { remark, .. }) => self.remark(entry, remark),
+                Err(problem) => return self.say(Severity::Error, "bad-value", entry, problem),
+            }
+        }
         if is_switched_off(entry, row) || !self.said.insert(row.name) {
             return;
         }
-        let (severity, problem) = match is_graceful_stop(entry) {
+        let (effect, problem) = match is_graceful_stop(entry) {
             true => (
-                Severity::Note,
+                Effect::Needless,
                 Problem::new("no effect: SIGTERM always stops gracefully"),
             ),
-            false => (group.effect.severity(), sentence_of(group)),
+            false => (group.effect, sentence_of(group)),
         };
-        self.say(severity, group.effect.rule(), entry, problem);
+        self.say(effect.severity(), effect.rule(), entry, problem);
     }
 
     fn store(
@@ -171,6 +176,12 @@ impl Application {
         }
     }
 
+    fn remark(&mut self, entry: &Entry, remark: Option<Problem>) {
+        if let Some(remark) = remark {
+            self.say(Severity::Warning, "odd-value", entry, remark);
+        }
+    }
+
     fn say(&mut self, severity: Severity, rule: &'static str, entry: &Entry, problem: Problem) {
         let finding = Finding::about(severity, rule, entry, problem.message);
         self.findings.push(Finding {
@@ -207,9 +218,11 @@ fn sentence_of(group: &Group) -> Problem {
 /// `max-requests = 0`, `harakiri-verbose = false`: the writer does not ask for it.
 fn is_switched_off(entry: &Entry, row: &Row) -> bool {
     match row.syntax {
-        table::Syntax::Flag => !value::is_on(entry.value.as_deref()),
-        table::Syntax::Number(_) => entry.value.as_deref() == Some("0"),
-        table::Syntax::Text(_) => false,
+        Syntax::Flag => !value::is_on(entry.value.as_deref()),
+        Syntax::Number(_) => {
+            value::number(entry.value.as_deref(), "").is_ok_and(|read| read.value == 0)
+        }
+        Syntax::Text(_) => false,
     }
 }
 

@@ -10,13 +10,17 @@
 
 mod address;
 mod apply;
+mod check;
+pub mod cli;
 mod custom;
 mod entry;
 mod finding;
+mod help;
 mod load;
 pub mod options;
 mod origin;
 mod read;
+mod show;
 mod suggest;
 pub mod table;
 mod trust;
@@ -26,7 +30,8 @@ mod world;
 pub use address::{Address, Host, Protocol, SocketSpec};
 pub use entry::{DecodeError, Entry, decode, encode};
 pub use finding::{Finding, Severity};
-pub use load::{Loaded, list_in, load};
+pub use help::options_page;
+pub use load::{Loaded, list_in, list_of_text, load};
 pub use options::Options;
 pub use origin::{Located, Origin};
 pub use trust::Peer;

@@ -12,13 +12,16 @@ pub(crate) fn option_like(key: &str) -> Option<&'static str> {
     {
         return row.names().find(|name| *name == folded);
     }
+    // Options have no underscores; a name that has some is a placeholder's, unless it is all but an option's.
     let within = match folded.len() {
+        _ if folded != key.to_ascii_lowercase() => 1,
         0..6 => 1,
         6..10 => 2,
         _ => 3,
     };
     table::all()
         .flat_map(|row| row.names().map(move |name| (row, name)))
+        .filter(|(_, name)| name.len() > 2)
         .map(|(row, name)| (distance(&folded, name, within), is_minor(row), name))
         .filter(|(distance, ..)| *distance <= within)
         .min_by_key(|&(distance, minor, name)| (distance, minor, name))

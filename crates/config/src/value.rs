@@ -74,7 +74,7 @@ fn is_other_off_word(word: &str) -> bool {
 /// Reads a number as C's `atoi` does: the leading digits count, the rest does not.
 ///
 /// A missing value is 1 and an empty one 0, as in uWSGI. Words for on and off are 0, with a remark; every other text
-/// without a digit is an error. `unit` completes "expected ...".
+/// without a digit is an error. `unit` completes "expected a number of ...".
 pub(crate) fn number(text: Option<&str>, unit: &str) -> Result<Read<u64>, Problem> {
     let Some(text) = text else {
         return Ok(Read::plain(1));
@@ -93,10 +93,17 @@ pub(crate) fn number(text: Option<&str>, unit: &str) -> Result<Read<u64>, Proble
         let problem = Problem::new(format!("only the leading {digits} counts"));
         match rest.trim_start().starts_with([';', '#']) {
             true => problem.help("a comment needs a line of its own"),
-            false => problem.help(format!("expected a number of {unit}")),
+            false => problem.help(format!("expected {}", number_of(unit))),
         }
     });
     Ok(Read { value, remark })
+}
+
+fn number_of(unit: &str) -> String {
+    match unit {
+        "" => "a number".into(),
+        unit => format!("a number of {unit}"),
+    }
 }
 
 fn wordy_number(text: &str, unit: &str) -> Result<Read<u64>, Problem> {
@@ -108,7 +115,7 @@ fn wordy_number(text: &str, unit: &str) -> Result<Read<u64>, Problem> {
         .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     if negative {
         return Err(
-            Problem::new("must not be negative").help(format!("expected a number of {unit}"))
+            Problem::new("must not be negative").help(format!("expected {}", number_of(unit)))
         );
     }
     let word = text.split([' ', '\t', ';', '#']).next().unwrap_or_default();
@@ -117,7 +124,7 @@ fn wordy_number(text: &str, unit: &str) -> Result<Read<u64>, Problem> {
         .iter()
         .any(|zero| word.eq_ignore_ascii_case(zero))
     {
-        return Err(Problem::new(format!("expected a number of {unit}")));
+        return Err(Problem::new(format!("expected {}", number_of(unit))));
     }
     let what = if word.is_empty() {
         "an empty value"
@@ -128,7 +135,7 @@ fn wordy_number(text: &str, unit: &str) -> Result<Read<u64>, Problem> {
         value: 0,
         remark: Some(
             Problem::new(format!("{what} counts as 0 here"))
-                .help(format!("write a number of {unit}")),
+                .help(format!("write {}", number_of(unit))),
         ),
     })
 }

@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) directory: PathBuf,
     /// Whether `@(exec://...)` may run its command.
     pub(crate) run_commands: bool,
+    /// A text by name that takes the place of all files: nothing outside is read, run or asked.
+    pub(crate) only: Option<(String, String)>,
 }
 
 impl World {
@@ -31,11 +33,21 @@ impl World {
             by_name: HashMap::new(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             run_commands: true,
+            only: None,
         };
         for (name, value) in environment {
             world.add(name, value);
         }
         world
+    }
+
+    /// A world that consists of one text.
+    pub(crate) fn of_text(name: &str, text: &str) -> Self {
+        Self {
+            run_commands: false,
+            only: Some((name.to_owned(), text.to_owned())),
+            ..Self::new(std::iter::empty())
+        }
     }
 
     fn add(&mut self, name: OsString, value: OsString) {

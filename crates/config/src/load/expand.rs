@@ -25,6 +25,10 @@ pub(super) fn run(world: &World, list: &mut [Item], used: &mut HashSet<String>) 
     let mut budget = MAX_WRITTEN;
     let mut pass = |list: &mut [Item], symbol, hook: &mut Hook<'_>| {
         for index in 0..list.len() {
+            // Told once, by the value that used the rest.
+            if budget == 0 {
+                return;
+            }
             if list[index].is_raw || !list[index].may_hold(symbol) {
                 continue;
             }

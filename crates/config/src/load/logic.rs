@@ -122,7 +122,10 @@ fn lines(world: &World, argument: &str) -> Result<Vec<Option<String>>, Problem> 
 
 /// As with uWSGI's glob, a pattern that nothing matches stands for itself.
 fn files(world: &World, argument: &str) -> Result<Vec<Option<String>>, Problem> {
-    let pattern = world.path(argument);
+    if world.only.is_some() {
+        return Ok(vec![some(argument)]);
+    }
+    let pattern = world.path(&one_level(argument));
     let is_relative = Path::new(argument).is_relative();
     let hidden_must_be_named = glob::MatchOptions {
         require_literal_leading_dot: true,
@@ -145,6 +148,15 @@ fn files(world: &World, argument: &str) -> Result<Vec<Option<String>>, Problem> 
         true => vec![some(argument)],
         false => names,
     })
+}
+
+/// To C's glob two stars are one; they do not reach into directories.
+fn one_level(pattern: &str) -> String {
+    let mut pattern = pattern.to_owned();
+    while pattern.contains("**") {
+        pattern = pattern.replace("**", "*");
+    }
+    pattern
 }
 
 /// No round when the condition fails, else one; with the tested value, when there is one.

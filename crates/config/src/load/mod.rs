@@ -20,7 +20,6 @@ use crate::entry::Entry;
 use crate::finding::{Finding, Severity};
 use crate::options::Options;
 use crate::origin::{Located, Origin};
-use crate::read::Line;
 use crate::table::{self, Support};
 use crate::value;
 use crate::world::World;
@@ -114,7 +113,21 @@ pub fn list_in(
 ) -> Result<Vec<Entry>, Vec<Finding>> {
     let mut world = World::new(env);
     directory.clone_into(&mut world.directory);
-    let (reader, _) = collect(&world, args);
+    let reader = collect(&world, args);
+    match apply::has_errors(&reader.findings) {
+        true => Err(reader.findings),
+        false => Ok(entries_of(reader.list)),
+    }
+}
+
+/// The expanded list of one text as though it stood in a file called `name`, whose suffix tells the format. Nothing else
+/// is read, and no command is run: what the text may ask of the machine fails.
+///
+/// # Errors
+/// Every finding, when the language itself is used wrongly.
+pub fn list_of_text(name: &str, text: &str) -> Result<Vec<Entry>, Vec<Finding>> {
+    let world = World::of_text(name, text);
+    let reader = collect(&world, &[name.into()]);
     match apply::has_errors(&reader.findings) {
         true => Err(reader.findings),
         false => Ok(entries_of(reader.list)),
@@ -125,14 +138,10 @@ pub fn list_in(
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) loaded: Loaded,
-    /// Every line of every file that was read, its magic variables replaced.
-    pub(crate) lines: Vec<Line>,
     /// Magic variables that were replaced by nothing, with their place.
     pub(crate) lost: Vec<(Origin, char)>,
     /// Names that a placeholder or a condition asked for.
     pub(crate) used: HashSet<String>,
-    /// The values as they were before the passes, by index in the list.
-    pub(crate) unexpanded: Vec<Option<String>>,
 }
 
 impl Outcome {
@@ -143,7 +152,7 @@ impl Outcome {
 
 /// Reads everything and applies it.
 pub(crate) fn read(world: &World, args: &[OsString]) -> Outcome {
-    let (reader, unexpanded) = collect(world, args);
+    let reader = collect(world, args);
     let entries = entries_of(reader.list);
     let (options, applied) = apply::apply(&entries);
     let mut findings = reader.findings;
@@ -164,16 +173,14 @@ pub(crate) fn read(world: &World, args: &[OsString]) -> Outcome {
     };
     Outcome {
         loaded,
-        lines: reader.lines,
         lost: reader.lost,
         used: reader.used,
-        unexpanded,
     }
 }
 
 /// Makes the list in uWSGI's order: environment, options of the command line, its other arguments; then the passes;
-/// then what is inherited. Beside it, the values as they were before the passes.
-fn collect<'w>(world: &'w World, args: &[OsString]) -> (Reader<'w>, Vec<Option<String>>) {
+/// then what is inherited.
+fn collect<'w>(world: &'w World, args: &[OsString]) -> Reader<'w> {
     let mut reader = Reader::new(world);
     environment(&mut reader);
     let line = argv::parse(args);
@@ -187,8 +194,6 @@ fn collect<'w>(world: &'w World, args: &[OsString]) -> (Reader<'w>, Vec<Option<S
         positional::add(&mut reader, &argument, &origin);
     }
     reader.end_of_block();
-    let unexpanded = reader.list.iter().map(|item| item.entry.value.clone());
-    let mut unexpanded: Vec<_> = unexpanded.collect();
     for (index, problem) in expand::run(world, &mut reader.list, &mut reader.used) {
         let item = &reader.list[index];
         let finding = Finding::about(Severity::Error, "expansion", &item.entry, problem.message);
@@ -199,8 +204,7 @@ fn collect<'w>(world: &'w World, args: &[OsString]) -> (Reader<'w>, Vec<Option<S
     }
     inherit(&mut reader);
     reader.enforce_strictness();
-    unexpanded.resize(reader.list.len(), None);
-    (reader, unexpanded)
+    reader
 }
 
 fn entries_of(list: Vec<Item>) -> Vec<Entry> {
@@ -258,7 +262,9 @@ fn inherit(reader: &mut Reader<'_>) {
         if item.entry.key == "inherit" {
             let entry = item.entry.clone();
             reader.is_late = true;
-            reader.include(entry.text(), &entry.origin);
+            if let Err(problem) = reader.include(entry.text(), &entry.origin) {
+                reader.complain_of(&entry, "include", problem);
+            }
         }
         next += 1;
     }
@@ -270,20 +276,22 @@ fn texts<'e>(entries: &'e [Entry], key: &str) -> impl Iterator<Item = &'e str> {
     entries.map(Entry::text)
 }
 
+/// Unknown keys that are told one by one.
+const MAX_UNKNOWN: usize = 100;
+
 /// Keys that are neither options nor asked for by any placeholder.
 fn unknown(entries: &[Entry], used: &HashSet<String>, said: &[Finding]) -> Vec<Finding> {
     let declared: HashSet<&str> = entries.iter().filter_map(apply::declared_name).collect();
-    let mut seen = HashSet::new();
+    let unknown_already = said
+        .iter()
+        .filter(|finding| finding.rule == "unknown-option");
+    let mut seen: HashSet<&str> = unknown_already.map(|finding| &*finding.key).collect();
     entries
         .iter()
         .filter(|entry| table::find(&entry.key).is_none())
         .filter(|entry| !used.contains(&entry.key) && !declared.contains(entry.key.as_str()))
         .filter(|entry| seen.insert(&entry.key))
-        .filter(|entry| {
-            !said
-                .iter()
-                .any(|f| f.rule == "unknown-option" && f.key == entry.key)
-        })
+        .take(MAX_UNKNOWN)
         .map(apply::unknown)
         .collect()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::list::Item;
 use super::logic::{self, Block};
 use super::{is_immediate, item, stays_raw};
+use crate::entry::Entry;
 use crate::finding::{Finding, Severity};
 use crate::origin::{Located, Origin};
 use crate::read::magic::{FileNames, Magic};
@@ -33,7 +34,6 @@ pub(super) struct Reader<'w> {
     pub(super) used: HashSet<String>,
     pub(super) fallback_config: Option<Located<String>>,
     pub(super) exit: Option<u8>,
-    pub(super) lines: Vec<Line>,
     /// Magic variables that were replaced by nothing.
     pub(super) lost: Vec<(Origin, char)>,
     /// The passes are over: what comes now is not expanded.
@@ -55,6 +55,7 @@ pub(super) struct Reader<'w> {
     /// The files being read, outermost first.
     open: Vec<String>,
     files: usize,
+    /// A bound was passed and told; nothing is added any more.
     is_full: bool,
 }
 
@@ -68,7 +69,6 @@ impl<'w> Reader<'w> {
             used: HashSet::new(),
             fallback_config: None,
             exit: None,
-            lines: Vec::new(),
             lost: Vec::new(),
             is_late: false,
             block: None,
@@ -102,7 +102,8 @@ impl<'w> Reader<'w> {
     /// A file that is included from within a block is added as it is: the block only repeats its own lines.
     pub(super) fn add(&mut self, key: String, value: Option<String>, origin: Origin) {
         if let Some(problem) = self.forbidden(&key) {
-            return self.complain_of(item(key, value, origin, true), "forbidden-option", problem);
+            let entry = Entry { key, value, origin };
+            return self.complain_of(&entry, "forbidden-option", problem);
         }
         if self.in_round {
             return self.add_one(key, value, origin);
@@ -122,20 +123,10 @@ impl<'w> Reader<'w> {
     }
 
     fn add_one(&mut self, key: String, value: Option<String>, origin: Origin) {
-        if self.list.len() >= MAX_ENTRIES {
+        if self.is_full || self.list.len() >= MAX_ENTRIES {
             return self.too_much(origin);
         }
         let is_raw = self.is_late || stays_raw(&key);
-        let is_unknown =
-            self.strict && table::find(&key).is_none() && !self.declared.contains(&key);
-        if is_unknown {
-            let problem = Problem::new("unknown option, and the configuration is strict");
-            let problem = match suggest::option_like(&key) {
-                Some(similar) => problem.help(format!("did you mean `{similar}`?")),
-                None => problem.help(format!("a placeholder is set with `set-ph = {key}=...`")),
-            };
-            return self.complain_of(item(key, value, origin, true), "unknown-option", problem);
-        }
         self.list.push(item(key.clone(), value, origin, is_raw));
         if is_immediate(&key) {
             self.act(&key);
@@ -172,8 +163,9 @@ impl<'w> Reader<'w> {
         }
     }
 
-    fn complain_of(&mut self, item: Item, rule: &'static str, problem: Problem) {
-        let finding = Finding::about(Severity::Error, rule, &item.entry, problem.message);
+    /// Reports an error of an entry.
+    pub(super) fn complain_of(&mut self, entry: &Entry, rule: &'static str, problem: Problem) {
+        let finding = Finding::about(Severity::Error, rule, entry, problem.message);
         self.findings.push(Finding {
             help: problem.help,
             ..finding
@@ -199,10 +191,7 @@ impl<'w> Reader<'w> {
             "ini" => self.file(Format::Ini, value, &entry.origin),
             "yaml" | "yml" => self.file(Format::Yaml, value, &entry.origin),
             "json" | "js" => self.file(Format::Json, value, &entry.origin),
-            "include" | "config" => {
-                self.include(value, &entry.origin);
-                Ok(())
-            }
+            "include" | "config" => self.include(value, &entry.origin),
             "set" | "set-placeholder" | "set-ph" => self.set(key, value, &entry.origin),
             "resolve" => self.resolve(value, &entry.origin),
             "strict" => {
@@ -255,11 +244,12 @@ impl<'w> Reader<'w> {
             _ => Ok(()),
         };
         if let Err(problem) = result {
-            let finding = Finding::about(Severity::Error, "bad-value", &entry, problem.message);
-            self.findings.push(Finding {
-                help: problem.help,
-                ..finding
-            });
+            let is_file = matches!(
+                key,
+                "ini" | "yaml" | "yml" | "json" | "js" | "include" | "config"
+            );
+            let rule = if is_file { "include" } else { "bad-value" };
+            self.complain_of(&entry, rule, problem);
         }
     }
 
@@ -318,6 +308,9 @@ impl<'w> Reader<'w> {
     fn resolve(&mut self, value: &str, origin: &Origin) -> Result<(), Problem> {
         use std::net::ToSocketAddrs;
         let (name, host) = value::key_and_value(value, "name=host")?;
+        if self.world.only.is_some() {
+            return Err(Problem::new("no address can be looked up here"));
+        }
         let address = (host, 0)
             .to_socket_addrs()
             .ok()
@@ -341,16 +334,11 @@ impl<'w> Reader<'w> {
     }
 
     /// `include` and `inherit`: the format is told by the suffix, and there is no section.
-    pub(super) fn include(&mut self, name: &str, origin: &Origin) {
-        let result = match Format::of(name) {
-            Some(format) => self.read_file(format, name, "", origin),
-            None => Err(Problem::new(
-                "expected a file that ends in .ini, .yaml, .yml, .json or .js",
-            )),
-        };
-        if let Err(problem) = result {
-            self.complain(origin.clone(), "include", problem);
-        }
+    pub(super) fn include(&mut self, name: &str, origin: &Origin) -> Result<(), Problem> {
+        let format = Format::of(name).ok_or_else(|| {
+            Problem::new("expected a file that ends in .ini, .yaml, .yml, .json or .js")
+        })?;
+        self.read_file(format, name, "", origin)
     }
 
     /// `ini = file:section` and its like. The first file so read gives the upper-case magic variables.
@@ -393,7 +381,6 @@ impl<'w> Reader<'w> {
         self.open.push(id);
         self.take(contents, &name, wanted, origin);
         self.open.pop();
-        self.lines.extend(lines);
         Ok(())
     }
 
@@ -410,6 +397,7 @@ impl<'w> Reader<'w> {
             )));
         }
         if self.files > MAX_FILES {
+            self.is_full = true;
             return Err(Problem::new(format!(
                 "more than {MAX_FILES} files are included"
             )));
@@ -455,9 +443,9 @@ impl<'w> Reader<'w> {
         let all = injected.chain([name]);
         for name in all.chain(self.inject_after.iter().map(String::as_str)) {
             let path: Arc<str> = name.into();
-            let text = source::text(self.world, name).map_err(|why| {
-                let place = Origin::file(Arc::clone(&path), why.line);
-                Problem::new(format!("{place}: {}", why.message))
+            let text = source::text(self.world, name).map_err(|why| match why.line {
+                0 => Problem::new(format!("{name}: {}", why.message)),
+                line => Problem::new(format!("{name}:{line}: {}", why.message)),
             })?;
             let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             lines.extend(magic.lines(&path, text, &mut lost));

@@ -123,22 +123,30 @@ impl<'de: 'a, 'a> Visitor<'de> for Members<'a> {
 struct Joined<'a> {
     text: String,
     lines: &'a [Line],
+    /// Where in the text each line begins.
+    starts: Vec<usize>,
 }
 
 impl<'a> Joined<'a> {
     fn new(lines: &'a [Line]) -> Self {
-        let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
+        let mut text = String::new();
+        let mut starts = Vec::with_capacity(lines.len());
+        for line in lines {
+            starts.push(text.len());
+            text.push_str(&line.text);
+            text.push('\n');
+        }
         Self {
-            text: texts.join("\n"),
+            text,
             lines,
+            starts,
         }
     }
 
     /// Where a part of the text stands; the part may be borrowed from a part.
     fn origin_of(&self, part: &str) -> Origin {
         let offset = (part.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
-        let before = self.text.get(..offset).unwrap_or_default();
-        self.origin_of_line(before.matches('\n').count() + 1)
+        self.origin_of_line(self.starts.partition_point(|&start| start <= offset))
     }
 
     fn origin_of_line(&self, number: usize) -> Origin {

@@ -28,7 +28,10 @@ impl FileNames {
         let is_file = given != "-" && !given.contains("://");
         Self {
             given: given.to_owned(),
-            path: is_file.then(|| full_path(world, given)).unwrap_or_default(),
+            path: match is_file {
+                true => full_path(world, given),
+                false => String::new(),
+            },
             section: section.to_owned(),
         }
     }

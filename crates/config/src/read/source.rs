@@ -25,6 +25,12 @@ impl Unreadable {
 
 /// The text of a file (`-` is standard input), or of what a scheme names.
 pub(crate) fn text(world: &World, name: &str) -> Result<String, Unreadable> {
+    if let Some((only, text)) = &world.only {
+        return match only == name {
+            true => checked(text.clone().into_bytes()),
+            false => Err(Unreadable::whole("nothing but this text can be read")),
+        };
+    }
     match name.split_once("://") {
         None if name == "-" => limited(std::io::stdin().lock()),
         None => file(world, name),

@@ -22,6 +22,7 @@ fn parse(line: &'static str) -> Option<Row> {
         _ => return None,
     };
     let syntax = match columns.next()?.split_once(':') {
+        Some(("number", "N")) => Syntax::Number(""),
         Some(("number", unit)) => Syntax::Number(unit),
         Some(("text", form)) => Syntax::Text(form),
         Some(_) => return None,

@@ -85,6 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         .immediate()
         .help("Forbid options up to end-blacklist."),
     row("end-blacklist", Syntax::Flag, Support::Language)
+        .argument(Argument::No)
         .default("")
         .immediate()
         .help("End of a blacklist."),
@@ -112,6 +113,7 @@ pub(super) const ROWS: &[Row] = &[
         .immediate()
         .help("Repeat each line up to endfor with %(_) counting from 1."),
     row("endfor", Syntax::Flag, Support::Language)
+        .argument(Argument::Optional)
         .aliases(&["end-for", "endif", "end-if", "end"])
         .default("")
         .repeatable()
@@ -145,8 +147,10 @@ pub(super) const ROWS: &[Row] = &[
         "Use the lines up to endif unless uWSGI's plugin of this name has its work done here.",
     ),
     condition("if-reload", "")
+        .argument(Argument::No)
         .help("Use the lines up to endif when the instance is being reloaded."),
     condition("if-not-reload", "")
+        .argument(Argument::No)
         .help("Use the lines up to endif unless the instance is being reloaded."),
     condition("if-hostname", "NAME").help("Use the lines up to endif on the host of this name."),
     condition("if-not-hostname", "NAME")

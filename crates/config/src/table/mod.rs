@@ -69,11 +69,11 @@ pub enum Syntax {
 }
 
 impl Syntax {
-    /// What a number counts; `units` for text.
+    /// What a number counts; nothing for a bare number and for everything else.
     pub const fn unit(self) -> &'static str {
         match self {
             Self::Number(unit) => unit,
-            Self::Flag | Self::Text(_) => "units",
+            Self::Flag | Self::Text(_) => "",
         }
     }
 
@@ -81,6 +81,7 @@ impl Syntax {
     pub fn placeholder(self) -> String {
         match self {
             Self::Flag => "BOOL".into(),
+            Self::Number("") => "NUMBER".into(),
             Self::Number(unit) => unit.to_uppercase(),
             Self::Text(form) => form.into(),
         }
@@ -335,6 +336,11 @@ pub const SECTIONS: &[Section] = &[
 pub fn known() -> &'static [Row] {
     static KNOWN: LazyLock<Vec<Row>> = LazyLock::new(known::rows);
     &KNOWN
+}
+
+/// The groups of the rows in `known.tsv`, in the order in which docs show them.
+pub fn groups() -> &'static [Group] {
+    groups::GROUPS
 }
 
 /// Every row there is.

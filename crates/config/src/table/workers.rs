@@ -1,6 +1,6 @@
 //! Processes and threads.
 
-use super::{Row, flag, number};
+use super::{Argument, Row, flag, number};
 
 pub(super) const ROWS: &[Row] = &[
     flag("master", |o| &mut o.workers.master)
@@ -23,5 +23,6 @@ pub(super) const ROWS: &[Row] = &[
     flag("lazy", |o| &mut o.workers.lazy)
         .help("The same as lazy-apps; uWSGI's older name for it."),
     flag("need-app", |o| &mut o.workers.need_app)
+        .argument(Argument::Optional)
         .help("End with exit code 22 when no app could be loaded."),
 ];

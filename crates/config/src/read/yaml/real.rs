@@ -62,6 +62,9 @@ fn not_yaml(lines: &[Line], error: &serde_yaml::Error) -> Remark {
     }
 }
 
+/// How many lines behind the last key the next one is looked for.
+const WINDOW: usize = 1_000;
+
 struct Reader<'a> {
     lines: &'a [Line],
     /// Where the search for the next key's line begins.
@@ -123,7 +126,7 @@ impl Reader<'_> {
 
     /// A plain empty scalar is no token to libyaml, so uWSGI never sees the key.
     fn scalar(&mut self, key: String, value: String, origin: Origin) {
-        if value.is_empty() && !self.is_quoted(&origin) {
+        if value.is_empty() && !self.is_quoted() {
             return self.ignored(
                 origin,
                 format!(
@@ -134,8 +137,9 @@ impl Reader<'_> {
         self.contents.pairs.push(Pair { key, value, origin });
     }
 
-    fn is_quoted(&self, origin: &Origin) -> bool {
-        let line = self.lines.iter().find(|line| line.origin == *origin);
+    /// Whether there are quotes in the line that was found last.
+    fn is_quoted(&self) -> bool {
+        let line = self.lines.get(self.next_line.saturating_sub(1));
         line.is_some_and(|line| line.text.contains("\"\"") || line.text.contains("''"))
     }
 
@@ -157,7 +161,8 @@ impl Reader<'_> {
 
     fn position(&self, is_it: impl Fn(&str) -> bool) -> Option<usize> {
         let rest = self.lines.get(self.next_line..)?;
-        let at = rest.iter().position(|line| is_it(line.text.trim_start()))?;
+        let mut rest = rest.iter().take(WINDOW);
+        let at = rest.position(|line| is_it(line.text.trim_start()))?;
         Some(self.next_line + at)
     }
 

@@ -1,15 +1,11 @@
 //! Public configurations: each must give the same list as in real uWSGI.
 //!
 //! What is compared is the language: options that do something get another name first, in the text that both read,
-//! for uWSGI would open logs and become other users before it prints its list. The files are found in `corpus` below the directory that `UWGATE_SHARED` names, else beside this checkout.
+//! for uWSGI would open logs and become other users before it prints its list.
 
-mod common;
-
+use crate::common::{self, Run, Uwsgi};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-
-use common::{Run, Uwsgi};
 use uwgate_config::table::{self, Support};
 
 /// Gives every option another name that does something, for uWSGI does it before it prints its list.
@@ -43,16 +39,10 @@ fn acts(key: &str) -> bool {
 }
 
 fn corpus() -> Vec<(String, Run)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let shared =
-        std::env::var_os("UWGATE_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
-    let Ok(entries) = std::fs::read_dir(shared.join("corpus")) else {
-        eprintln!(
-            "SKIPPED: no corpus in {} (set UWGATE_SHARED)",
-            shared.display()
-        );
+    let Some(shared) = common::shared() else {
         return Vec::new();
     };
+    let entries = std::fs::read_dir(shared.join("corpus")).unwrap();
     let mut runs: Vec<_> = entries
         .filter_map(|entry| {
             let path = entry.unwrap().path();

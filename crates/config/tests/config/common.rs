@@ -79,6 +79,18 @@ pub(crate) fn ours(run: &Run) -> Option<Vec<String>> {
     Some(entries.iter().map(line).collect())
 }
 
+/// The directory with the public configurations and the list of uWSGI's names: the one that `UWGATE_SHARED` names, or
+/// `shared` beside this checkout. Says so when there is none.
+pub(crate) fn shared() -> Option<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let path = std::env::var_os("UWGATE_SHARED").map_or_else(beside, PathBuf::from);
+    if path.join("corpus").exists() {
+        return Some(path);
+    }
+    eprintln!("SKIPPED: no {}/corpus (set UWGATE_SHARED)", path.display());
+    None
+}
+
 /// A real uWSGI.
 pub(crate) struct Uwsgi(PathBuf);
 

@@ -8,12 +8,10 @@
 //! `>` (a file's name), `|` (a line of that file), `<` (an entry of the list) or `!` (uWSGI refuses to start).
 //! `\t`, `\r`, `\n` and `\\` are escapes; `{DIR}` is the directory of the run, `{HOST}` the host's name.
 
-mod common;
-
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use common::{Run, Uwsgi};
+use crate::common::{self, Run, Uwsgi};
 
 #[derive(Debug, Default, PartialEq)]
 struct Case {
@@ -79,7 +77,7 @@ fn uwsgi_itself_still_gives_these_lists() {
 }
 
 fn all_cases() -> Vec<(PathBuf, Vec<Case>)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/language");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/language");
     let mut files: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
