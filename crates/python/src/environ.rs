@@ -1,7 +1,5 @@
 //! From a request's var block to the WSGI environ.
 
-use std::collections::HashMap;
-
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString};
 use uwgate_config::Options;
@@ -10,9 +8,7 @@ use uwgate_server::exchange::Request;
 use crate::apps::{Apps, Choice};
 use crate::file_wrapper::FileWrapper;
 use crate::input::Input;
-
-/// So many different keys are kept as Python strings; a client that invents header names wins no memory.
-const KEYS_KEPT: usize = 512;
+use crate::memo::{Memo, Role, Variable, text};
 
 /// Makes environs; one for each thread.
 pub(crate) struct Environ {
@@ -20,7 +16,7 @@ pub(crate) struct Environ {
     template: Py<PyDict>,
     /// With several threads `uwsgi.core` says which one it is.
     tells_core: bool,
-    keys: HashMap<Box<[u8]>, Py<PyString>>,
+    memo: Memo,
     input: Py<PyString>,
     http: Py<PyString>,
     https: Py<PyString>,
@@ -38,7 +34,7 @@ impl Environ {
         Ok(Self {
             template: template(py, options)?.unbind(),
             tells_core: options.workers.threads > 1,
-            keys: HashMap::new(),
+            memo: Memo::default(),
             input: PyString::intern(py, "wsgi.input").unbind(),
             http: PyString::intern(py, "http").unbind(),
             https: PyString::intern(py, "https").unbind(),
@@ -56,9 +52,10 @@ impl Environ {
     ) -> PyResult<Prepared<'py, 'a>> {
         let environ = self.template.bind(py).copy()?;
         let mut facts = Facts::default();
-        for (key, value) in request.vars() {
-            environ.set_item(self.key(py, key), text(py, value))?;
-            facts.note(key, value);
+        for (place, (key, value)) in request.vars().iter().enumerate() {
+            let Variable { name, text, role } = self.memo.variable(py, place, key, value);
+            environ.set_item(name, text)?;
+            facts.note(role, value);
         }
         environ.set_item(self.input.bind(py), input)?;
         let scheme = match facts.is_https(request.trusts_forwarded()) {
@@ -78,31 +75,6 @@ impl Environ {
         let choice = choose(py, apps, request, &environ)?;
         Ok(Prepared { environ, choice })
     }
-
-    fn key<'py>(&mut self, py: Python<'py>, key: &[u8]) -> Bound<'py, PyString> {
-        if let Some(known) = self.keys.get(key) {
-            return known.bind(py).clone();
-        }
-        let made = text(py, key);
-        if self.keys.len() < KEYS_KEPT {
-            self.keys.insert(key.into(), made.clone().unbind());
-        }
-        made
-    }
-}
-
-/// A native string of PEP 3333: one character for each byte.
-fn text<'py>(py: Python<'py>, bytes: &[u8]) -> Bound<'py, PyString> {
-    // SAFETY: the pointer and length are those of a slice; latin-1 decodes any bytes, so the result is a new str,
-    // or null when memory is out, which `from_owned_ptr` turns into the panic that is right then.
-    unsafe {
-        let decoded = pyo3::ffi::PyUnicode_DecodeLatin1(
-            bytes.as_ptr().cast(),
-            bytes.len() as pyo3::ffi::Py_ssize_t,
-            std::ptr::null(),
-        );
-        Bound::from_owned_ptr(py, decoded).cast_into_unchecked()
-    }
 }
 
 /// What of the variables decides about the request itself.
@@ -117,15 +89,15 @@ struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    fn note(&mut self, key: &[u8], value: &'a [u8]) {
-        match key {
-            b"UWSGI_SCHEME" => self.uwsgi_scheme = Some(value),
-            b"HTTPS" => self.https = value,
-            b"HTTP_X_FORWARDED_PROTO" => self.forwarded_proto = value,
-            b"HTTP_X_FORWARDED_SSL" => self.forwarded_ssl = value,
-            b"SCRIPT_NAME" => self.script_name = value,
-            b"PATH_INFO" => self.path_info = value,
-            _ => {}
+    fn note(&mut self, role: Role, value: &'a [u8]) {
+        match role {
+            Role::UwsgiScheme => self.uwsgi_scheme = Some(value),
+            Role::Https => self.https = value,
+            Role::ForwardedProto => self.forwarded_proto = value,
+            Role::ForwardedSsl => self.forwarded_ssl = value,
+            Role::ScriptName => self.script_name = value,
+            Role::PathInfo => self.path_info = value,
+            Role::None | Role::Secret => {}
         }
     }
 

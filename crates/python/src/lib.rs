@@ -17,6 +17,7 @@ mod file_wrapper;
 mod host;
 mod input;
 mod load;
+mod memo;
 mod nursery;
 mod responder;
 
