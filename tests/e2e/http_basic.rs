@@ -71,6 +71,21 @@ fn listens_on_an_abstract_socket() {
 }
 
 both! {
+    fn listens_on_many_sockets(kind) {
+        let addresses: Vec<Address> = (0..4).map(|_| Address::free_port()).collect();
+        let setup = addresses.iter().fold(Setup::app(kind, "environ.py"), |setup, address| {
+            setup.option("http-socket", address)
+        });
+        let _server = setup.start();
+        for address in &addresses {
+            let response = Client::connect(address).send(&Request::get("/")).expect(200);
+            let port = format!("SERVER_PORT\tstr\t'{}'\n", address.port());
+            assert!(response.text().contains(&port), "{response:?}");
+        }
+    }
+}
+
+both! {
     fn listens_on_ipv6(kind) {
         let port = Address::free_port().port();
         let address = SocketAddr::from((Ipv6Addr::LOCALHOST, port));

@@ -177,3 +177,50 @@ both! {
         environ.is("REQUEST_URI", "str '/app/a%20b?c'");
     }
 }
+
+both! {
+    /// For development only: the client gets the traceback.
+    fn catch_exceptions_shows_the_traceback(kind) {
+        let server = Setup::app(kind, "faults.py").option("catch-exceptions", "true").start();
+        let answer = server.raw_uwsgi(Packet::get("/raise-at-call").bytes());
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(answer.contains("ValueError: raised before start_response"), "{answer}");
+    }
+}
+
+both! {
+    /// A thread of the application's own goes on while the worker waits for requests.
+    fn background_threads_run_between_requests(kind) {
+        let source = "import threading, time\n\
+            COUNT = [0]\n\
+            def count():\n\
+            \x20   while True:\n\
+            \x20       COUNT[0] += 1\n\
+            \x20       time.sleep(0.01)\n\
+            threading.Thread(target=count, daemon=True).start()\n\
+            def application(environ, start_response):\n\
+            \x20   start_response('200 OK', [])\n\
+            \x20   return [str(COUNT[0]).encode()]\n";
+        let server = Setup::source(kind, source)
+            .option("enable-threads", "true")
+            .option("lazy-apps", "true")
+            .start();
+        let count = || server.get("/").expect(200).text().parse::<u32>().expect("is a number");
+        let first = count();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert!(count() > first + 5);
+    }
+}
+
+/// Threads do not survive a fork: who starts them at import must hear of it.
+#[test]
+fn a_thread_started_at_import_is_warned_of() {
+    let source = "import threading, time\n\
+        threading.Thread(target=time.sleep, args=(60,), daemon=True, name='the-thread').start()\n\
+        def application(environ, start_response):\n\
+        \x20   start_response('200 OK', [])\n\
+        \x20   return [b'x']\n";
+    let server = Setup::source(Kind::Uwgate, source).start();
+    server.get("/").expect(200);
+    server.wait_for_log("lazy-apps");
+}

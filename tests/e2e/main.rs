@@ -20,6 +20,7 @@ mod logging;
 mod options;
 mod oracle;
 mod processes;
+mod reloads;
 mod sample_configs;
 mod slow_clients;
 mod support;

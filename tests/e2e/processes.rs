@@ -3,16 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use rustix::process::Signal;
 
 use crate::both;
-use crate::support::process::{alive, signal};
+use crate::support::process::{alive, children, signal};
 use crate::support::wait::{until, until_true};
-use crate::support::{Client, Kind, Packet, Request, Response, Server, Setup, TempDir, paths};
+use crate::support::{Kind, Packet, Request, Response, Server, Setup, TempDir, paths};
 
 fn worker_pid(server: &Server) -> u32 {
     pid_in(&server.get("/pid").expect(200))
@@ -162,6 +159,48 @@ fn term_finishes_the_running_request() {
     assert_eq!(server.process.wait().code(), Some(0));
 }
 
+/// A container that is stopped while it still starts.
+#[test]
+fn a_stop_during_the_import_is_obeyed() {
+    let source = "import os, time\n\
+        open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'importing'), 'w').close()\n\
+        time.sleep(60)\n";
+    for signal in [Signal::TERM, Signal::INT] {
+        let setup = Setup::source(Kind::Uwgate, source);
+        let http = setup.dir().join("http.sock");
+        let mut server = setup.option("http-socket", http.display()).spawn();
+        until_true("the import to start", || {
+            server.dir.join("importing").exists()
+        });
+        server.stop_with(signal);
+    }
+}
+
+/// The zygote can be killed like any process; what it is for must go on.
+#[test]
+fn a_killed_zygote_is_replaced() {
+    let server = Setup::app(Kind::Uwgate, "hello.py")
+        .option("processes", 2)
+        .start();
+    for _ in 0..2 {
+        let workers = until("both workers", || {
+            let workers = server.workers();
+            (workers.len() == 2).then_some(workers)
+        });
+        let children = children(server.process.pid());
+        let zygote = children.into_iter().find(|child| !workers.contains(child));
+        signal(zygote.expect("a child that is no worker"), Signal::KILL);
+        // The workers may have been replaced in this moment.
+        for worker in workers.into_iter().filter(|worker| alive(*worker)) {
+            signal(worker, Signal::KILL);
+        }
+        let request = Request::get("/").header("Connection", "close").bytes();
+        until_true("an answer", || {
+            server.raw_http(&request).starts_with(b"HTTP/1.1 200")
+        });
+    }
+}
+
 /// The whole of it dies with the master, even by `kill -9`.
 #[test]
 fn workers_do_not_outlive_their_master() {
@@ -204,170 +243,6 @@ both! {
             assert_eq!(loaded == serving, same, "lazy-apps = {lazy}");
         }
     }
-}
-
-/// An app that tells its version, which stands in a file that it reads at import.
-const VERSIONED: &str = "\
-import os
-HERE = os.path.dirname(os.path.abspath(__file__))
-exec(open(os.path.join(HERE, 'version')).read())
-def application(environ, start_response):
-    start_response('200 OK', [])
-    return [VERSION.encode()]
-";
-
-fn versioned(kind: Kind) -> Server {
-    let setup = Setup::source(kind, VERSIONED).option("processes", 2);
-    setup.write("version", "VERSION = 'one'");
-    setup.start()
-}
-
-fn wait_for_version(server: &Server, version: &str) {
-    until_true(&format!("version {version}"), || {
-        server.get("/").expect(200).text() == version
-    });
-}
-
-both! {
-    fn hup_reloads(kind) {
-        let server = versioned(kind);
-        assert_eq!(server.get("/").expect(200).text(), "one");
-        for version in ["two", "three"] {
-            server.dir.write("version", format!("VERSION = '{version}'"));
-            server.signal(Signal::HUP);
-            wait_for_version(&server, version);
-        }
-        assert!(alive(server.process.pid()), "the master keeps its pid");
-    }
-}
-
-/// In uWSGI a version that does not import is an outage: everything answers 500.
-#[test]
-fn a_broken_version_leaves_the_old_one_serving() {
-    let server = versioned(Kind::Uwgate);
-    assert_eq!(server.get("/").expect(200).text(), "one");
-    server
-        .dir
-        .write("version", "raise RuntimeError('the new version is broken')");
-    server.signal(Signal::HUP);
-    server.wait_for_log("the new version is broken");
-    for _ in 0..50 {
-        assert_eq!(server.get("/").expect(200).text(), "one");
-    }
-    // A repaired one is taken.
-    server.dir.write("version", "VERSION = 'two'");
-    server.signal(Signal::HUP);
-    wait_for_version(&server, "two");
-}
-
-/// Clients that ask without a pause, in threads of their own.
-struct Load {
-    stop: Arc<AtomicBool>,
-    threads: Vec<thread::JoinHandle<usize>>,
-    done: Arc<AtomicUsize>,
-}
-
-impl Load {
-    /// Each client repeats `work` until told to stop; any panic in there is a failure.
-    fn start(clients: usize, work: impl Fn() + Clone + Send + 'static) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let done = Arc::new(AtomicUsize::new(0));
-        let threads = (0..clients)
-            .map(|_| {
-                let (stop, done, work) = (stop.clone(), done.clone(), work.clone());
-                thread::spawn(move || {
-                    let mut count = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        work();
-                        count += 1;
-                        done.fetch_add(1, Ordering::Relaxed);
-                    }
-                    count
-                })
-            })
-            .collect();
-        Self {
-            stop,
-            threads,
-            done,
-        }
-    }
-
-    /// Waits until this many more requests were answered.
-    fn wait_for(&self, more: usize) {
-        let goal = self.done.load(Ordering::Relaxed) + more;
-        until_true("answers under load", || {
-            self.done.load(Ordering::Relaxed) >= goal
-                || self.threads.iter().any(|t| t.is_finished())
-        });
-    }
-
-    /// The number of requests, all of which were answered.
-    fn finish(self) -> usize {
-        self.stop.store(true, Ordering::Relaxed);
-        let counts = self
-            .threads
-            .into_iter()
-            .map(|thread| thread.join().expect("every request was answered"));
-        counts.sum()
-    }
-}
-
-/// Reloads five times while clients ask; every single answer must be a 200.
-fn reloads_under(server: &Server, load: Load) {
-    for version in ["two", "three", "four", "five", "six"] {
-        load.wait_for(100);
-        server
-            .dir
-            .write("version", format!("VERSION = '{version}'"));
-        server.signal(Signal::HUP);
-        wait_for_version(server, version);
-    }
-    load.wait_for(100);
-    assert!(load.finish() > 500);
-}
-
-#[test]
-fn no_request_is_lost_in_a_reload_with_a_connection_for_each() {
-    let server = versioned(Kind::Uwgate);
-    let address = server.http.clone();
-    let close = Request::get("/").header("Connection", "close");
-    let load = Load::start(3, move || {
-        Client::connect(&address).send(&close).expect(200);
-    });
-    reloads_under(&server, load);
-}
-
-#[test]
-fn no_request_is_lost_in_a_reload_over_uwsgi() {
-    let server = versioned(Kind::Uwgate);
-    let address = server.socket.clone();
-    let packet = Packet::get("/").bytes();
-    let load = Load::start(3, move || {
-        Client::connect(&address)
-            .write(&packet)
-            .response("GET")
-            .expect(200);
-    });
-    reloads_under(&server, load);
-}
-
-/// A kept connection is told `Connection: close` with an answer, never just closed between a
-/// request and its answer.
-#[test]
-fn no_request_is_lost_in_a_reload_with_kept_connections() {
-    let server = versioned(Kind::Uwgate);
-    let address = server.http.clone();
-    let load = Load::start(3, move || {
-        let mut client = Client::connect(&address);
-        for _ in 0..1_000 {
-            let response = client.send(&Request::get("/")).expect(200);
-            if response.header("Connection") == Some("close") {
-                break;
-            }
-        }
-    });
-    reloads_under(&server, load);
 }
 
 /// Two applications under one binary, each with its own Python. The host module for every version

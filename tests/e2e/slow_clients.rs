@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, Kind, Packet, Request, Server};
+use crate::support::{Client, Kind, Packet, Request, Server, Setup};
 
 /// Connections that send a byte a second, from one thread.
 struct Drips {
@@ -103,4 +103,34 @@ fn idle_connections() {
     for client in &mut idle {
         client.send(&Request::get("/")).expect(200);
     }
+}
+
+/// A head that does not come to its end is answered in the end.
+#[test]
+fn an_endless_head_times_out() {
+    let server = Setup::app(Kind::Uwgate, "hello.py")
+        .option("http-headers-timeout", 1)
+        .start();
+    let mut slow = server.client();
+    slow.write("GET / HTTP/1.1\r\nHost: ");
+    let response = slow.response("GET").expect(408);
+    assert_eq!(response.header("Connection"), Some("close"));
+    assert!(slow.at_end());
+}
+
+/// So is a body, and a packet.
+#[test]
+fn a_stalled_body_times_out() {
+    let server = Setup::app(Kind::Uwgate, "echo.py")
+        .option("socket-timeout", 1)
+        .option("http-headers-timeout", 1)
+        .start();
+    let mut slow = server.client();
+    slow.write("POST /raw HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nfirst");
+    slow.response("POST").expect(408);
+    assert!(slow.at_end());
+    let mut slow = Client::connect(&server.socket);
+    slow.write(&Packet::get("/raw").bytes()[..30]);
+    slow.response("GET").expect(408);
+    assert!(slow.at_end());
 }
