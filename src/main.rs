@@ -5,9 +5,10 @@ mod demo;
 mod interpreter;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
-use uwgate_config::{Finding, Loaded, Severity};
+use uwgate_config::{Finding, Loaded, Severity, cli};
 use uwgate_server::master;
 
 fn main() -> ExitCode {
@@ -19,8 +20,21 @@ fn main() -> ExitCode {
             println!("uwgate {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
+        Some("check") => explain(cli::check, &args),
+        Some("config") => explain(cli::config, &args),
+        Some("help" | "--help" | "-h") => explain(cli::help, &args),
         Some(_) => serve(args),
     }
+}
+
+/// Runs a subcommand that talks about configuration and starts nothing.
+fn explain(
+    subcommand: fn(&[OsString], &mut dyn Write) -> io::Result<ExitCode>,
+    args: &[OsString],
+) -> ExitCode {
+    let args = args.get(1..).unwrap_or_default();
+    // A reader that has seen enough (a pager, `head`) is no error.
+    subcommand(args, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE)
 }
 
 /// Runs the instance that `args` describe.
