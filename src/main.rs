@@ -8,8 +8,9 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use uwgate_config::{Finding, Loaded, Severity, cli};
+use uwgate_config::{Finding, Loaded, Located, Severity, cli};
 use uwgate_server::master;
+use uwgate_sys::process;
 
 fn main() -> ExitCode {
     uwgate_server::log::init();
@@ -54,10 +55,34 @@ fn serve(args: Vec<OsString>) -> ExitCode {
         env!("CARGO_PKG_VERSION"),
         std::process::id()
     );
+    for message in &loaded.messages {
+        tracing::info!("{message}");
+    }
     for finding in &loaded.findings {
         announce(finding);
     }
-    exit_code(master::run(loaded, &launcher))
+    if loaded.show_config {
+        println!("{}", loaded.effective());
+    }
+    if let Some(code) = loaded.exit {
+        return ExitCode::from(code);
+    }
+    let code = master::run(&loaded, &launcher);
+    match &loaded.fallback_config {
+        Some(file) if code == FAILED_TO_START => fall_back(file),
+        _ => exit_code(code),
+    }
+}
+
+/// The exit code for which uWSGI tries `fallback-config`.
+const FAILED_TO_START: i32 = 1;
+
+/// Becomes an instance of another configuration.
+fn fall_back(file: &Located<String>) -> ExitCode {
+    tracing::warn!("{}: starting with fallback-config = {}", file.origin, file.value);
+    let error = process::exec_self("uwgate".as_ref(), &[&file.value], None);
+    tracing::error!("{}: fallback-config: {error}", file.origin);
+    exit_code(FAILED_TO_START)
 }
 
 fn load(args: &[OsString]) -> Result<Loaded, Vec<Finding>> {

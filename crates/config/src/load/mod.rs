@@ -57,6 +57,13 @@ pub struct Loaded {
     pub show_config: bool,
 }
 
+impl Loaded {
+    /// The expanded list as an ini file, each value with the place it comes from (`show-config`).
+    pub fn effective(&self) -> String {
+        crate::show::ini(&self.entries)
+    }
+}
+
 /// Reads the command line (without the program's name) and the environment, and every file they name.
 ///
 /// # Errors

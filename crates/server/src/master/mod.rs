@@ -44,8 +44,8 @@ const QUICK_STOP: Duration = Duration::from_secs(2);
 const AFTER_ZYGOTE_DEATH: Duration = Duration::from_secs(1);
 
 /// Runs an instance until it is told to stop. Returns the process's exit code.
-pub fn run<L: Launcher>(loaded: Loaded, launcher: &L) -> i32 {
-    match start(&loaded, launcher) {
+pub fn run<L: Launcher>(loaded: &Loaded, launcher: &L) -> i32 {
+    match start(loaded, launcher) {
         Ok(code) => code,
         Err(problems) => {
             for problem in problems {
