@@ -4,9 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use uwgate_config::{Loaded, Options};
-use uwgate_supervisor::{
-    Action, Child, Event, Policy, Report, Roster, Status, StopKind, Throttle, Verdict,
-};
+use uwgate_supervisor::{Action, Child, Event, Policy, Report, Roster, Status, StopKind, Throttle};
 use uwgate_sys::channel::{self, Channel};
 use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{self, Exit, Pid, Signal};
@@ -453,6 +451,12 @@ impl Generation {
         }
     }
 
+    fn report(&self, worker: u32, report: Report) {
+        let slot = self.slots.get((worker as usize).wrapping_sub(1));
+        let again = slot.is_some_and(|slot| slot.life > 1);
+        super::report::log(worker, self.threads, again, report);
+    }
+
     /// A worker of a rising generation that dies before it was ready takes the generation with it.
     fn judge(&self, report: Report) -> Change {
         match report {
@@ -465,49 +469,6 @@ impl Generation {
                 Exit::Code(_) | Exit::Signal { .. } => End::Failed.code(),
             }),
             _ => Change::Nothing,
-        }
-    }
-
-    /// uWSGI's lines, as scripts look for them.
-    fn report(&self, worker: u32, report: Report) {
-        let again = self
-            .slots
-            .get((worker as usize).wrapping_sub(1))
-            .is_some_and(|slot| slot.life > 1);
-        match report {
-            Report::Spawned { pid } if again => {
-                tracing::info!("Respawned uWSGI worker {worker} (new pid: {pid})");
-            }
-            Report::Spawned { pid } => tracing::info!(
-                "spawned uWSGI worker {worker} (pid: {pid}, cores: {})",
-                self.threads
-            ),
-            Report::SpawnFailed => tracing::error!("worker {worker} could not be forked"),
-            Report::Ready { .. } | Report::Respawning => {}
-            Report::StartTimeout { pid, after } => tracing::error!(
-                "worker {worker} (pid: {pid}) was not ready after {} seconds: killing it",
-                after.as_secs()
-            ),
-            Report::Died {
-                pid,
-                exit,
-                verdict: Verdict::Recycled,
-                ..
-            } => tracing::info!("worker {worker} (pid: {pid}) {exit} to be replaced"),
-            Report::Died { pid, exit, .. } => tracing::error!(
-                "DAMN ! worker {worker} (pid: {pid}) died, {exit} :( trying respawn ..."
-            ),
-            Report::Throttled { wait, strikes } => tracing::warn!(
-                "worker {worker} respawning too fast !!! {strikes} short lives in a row: next try in {:.1} seconds",
-                wait.as_secs_f64()
-            ),
-            Report::Mercy { pid, after } => tracing::warn!(
-                "worker {worker} (pid: {pid}) is taking too much time to die ({} seconds)...NO MERCY !!!",
-                after.as_secs()
-            ),
-            Report::Buried { after, .. } => {
-                tracing::info!("worker {worker} buried after {} seconds", after.as_secs());
-            }
         }
     }
 }
