@@ -35,19 +35,29 @@ impl uwgate_server::master::Launcher for Launcher {
     fn command(&self, options: &Options, word: &str) -> Result<Spawn, String> {
         let program = interpreter(&options.python)?;
         let host = |name| find_host(name).map_or_else(OsString::new, PathBuf::into_os_string);
-        let args = vec![
+        let mut args = optimize(options.python.optimize);
+        args.extend([
             "-c".into(),
             BOOT.into(),
             BUILT_FOR.into(),
             host(HOST_MODULE),
             host(HOST_MODULE_ABI3),
             word.into(),
-        ];
+        ]);
         Ok(Spawn {
             args,
             env: Some(environment(&options.python)),
             ..Spawn::new(program)
         })
+    }
+}
+
+/// Python's own switches for `optimize`.
+fn optimize(level: u32) -> Vec<OsString> {
+    match level {
+        0 => vec![],
+        1 => vec!["-O".into()],
+        _ => vec!["-OO".into()],
     }
 }
 

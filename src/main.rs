@@ -79,7 +79,11 @@ const FAILED_TO_START: i32 = 1;
 
 /// Becomes an instance of another configuration.
 fn fall_back(file: &Located<String>) -> ExitCode {
-    tracing::warn!("{}: starting with fallback-config = {}", file.origin, file.value);
+    tracing::warn!(
+        "{}: starting with fallback-config = {}",
+        file.origin,
+        file.value
+    );
     let error = process::exec_self("uwgate".as_ref(), &[&file.value], None);
     tracing::error!("{}: fallback-config: {error}", file.origin);
     exit_code(FAILED_TO_START)
