@@ -33,10 +33,9 @@ impl Drips {
 
 /// While 500 clients drip a byte a second, one worker with one thread answers everybody else.
 fn others_are_served(server: &Server, mut drips: Drips) {
-    let mut next_drip = Instant::now();
     for _ in 0..4 {
         drips.drip();
-        next_drip += Duration::from_secs(1);
+        let next_drip = Instant::now() + Duration::from_secs(1);
         let mut served = 0;
         while Instant::now() < next_drip {
             server.post("/raw", "quick").expect(200);

@@ -54,7 +54,9 @@ impl Environ {
         let mut facts = Facts::default();
         for (place, (key, value)) in request.vars().iter().enumerate() {
             let Variable { name, text, role } = self.memo.variable(py, place, key, value);
-            environ.set_item(name, text)?;
+            if role != Role::Reserved {
+                environ.set_item(name, text)?;
+            }
             facts.note(role, value);
         }
         environ.set_item(self.input.bind(py), input)?;
@@ -97,7 +99,7 @@ impl<'a> Facts<'a> {
             Role::ForwardedSsl => self.forwarded_ssl = value,
             Role::ScriptName => self.script_name = value,
             Role::PathInfo => self.path_info = value,
-            Role::None | Role::Secret => {}
+            Role::None | Role::Reserved | Role::Secret => {}
         }
     }
 

@@ -220,17 +220,31 @@ impl Kit {
         if !is_unshared(&self.input) {
             self.input = Py::new(py, Input::new())?;
         }
-        let written = self.responder.bind(py).try_borrow();
-        let write_is_ours = written.is_ok_and(|it| it.write.as_ref().is_none_or(is_unshared));
-        if !write_is_ours || !is_unshared(&self.start_response) {
+        if !self.owns_responder(py) {
             (self.responder, self.start_response) = Responder::bound(py)?;
         }
         Ok(self)
     }
+
+    /// Whether nobody else has the responder or one of its methods, which each hold on to it.
+    fn owns_responder(&self, py: Python<'_>) -> bool {
+        // Before the borrow below adds one.
+        let holders = count(&self.responder);
+        let Ok(responder) = self.responder.bind(py).try_borrow() else {
+            return false;
+        };
+        let methods = [Some(&self.start_response), responder.write.as_ref()];
+        let made = methods.iter().flatten().count() as isize;
+        methods.into_iter().flatten().all(is_unshared) && holders == made + 1
+    }
 }
 
 fn is_unshared<T>(object: &Py<T>) -> bool {
+    count(object) == 1
+}
+
+fn count<T>(object: &Py<T>) -> isize {
     // SAFETY: the object lives as long as `object`, and its count is read by an attached thread: both callers were
     // given the proof.
-    unsafe { ffi::Py_REFCNT(object.as_ptr()) == 1 }
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }

@@ -186,6 +186,8 @@ fn from_file<'py>(py: Python<'py>, file: &Path, callable: Option<&str>) -> PyRes
     })?;
     let path = file.to_string_lossy();
     let name: String = path
+        .strip_suffix(".py")
+        .unwrap_or(&path)
         .chars()
         .map(|letter| {
             if matches!(letter, '/' | '.') {

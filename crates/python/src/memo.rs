@@ -22,6 +22,8 @@ const VALUE_KEPT: usize = 192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     None,
+    /// Named like something that only the server says; not passed on.
+    Reserved,
     /// Not to be kept beyond its request.
     Secret,
     UwsgiScheme,
@@ -42,6 +44,7 @@ impl Role {
             b"HTTP_X_FORWARDED_SSL" => Self::ForwardedSsl,
             b"SCRIPT_NAME" => Self::ScriptName,
             b"PATH_INFO" => Self::PathInfo,
+            _ if key.starts_with(b"wsgi.") || key.starts_with(b"uwsgi.") => Self::Reserved,
             _ => Self::None,
         }
     }

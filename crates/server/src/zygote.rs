@@ -144,6 +144,10 @@ fn next_fork(master: &Channel) -> io::Result<Option<(u32, Channel)>> {
     }
 }
 
+/// A worker whose master has died finishes what it has; one that cannot is ended by the kernel after so many seconds,
+/// lest it keeps the sockets (the master's mercy is as long).
+const WITHOUT_MASTER: u32 = 60;
+
 /// The life of a worker, in the worker.
 fn serve<N: Nursery>(
     inherited: Inherited,
@@ -155,6 +159,7 @@ fn serve<N: Nursery>(
     if let Some(master) = &master {
         let pid = u32::try_from(this().as_raw()).unwrap_or_default();
         master.send(&FromWorker::Started { pid }.encode(), &[])?;
+        uwgate_sys::signals::end_after_parent(WITHOUT_MASTER)?;
     }
     let apps = match load {
         Load::Done { apps } => apps,

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub use rustix::process::Signal;
 
@@ -62,6 +63,34 @@ pub fn ignore(signal: Signal) {
     set_disposition(signal.as_raw(), libc::SIG_IGN);
 }
 
+/// Has this process end `seconds` after its parent, whatever it is doing then; to be called when the parent is the
+/// one that is meant (see [`fork_adopted`](crate::process::fork_adopted)).
+///
+/// The parent's death is told by a real-time signal, whose handler sets an alarm. Nothing else of this process has to
+/// run for that, so one that is stuck ends as well.
+pub fn end_after_parent(seconds: u32) -> io::Result<()> {
+    GRACE.store(seconds, Ordering::Relaxed);
+    let told = libc::SIGRTMIN() + 7;
+    set_disposition(
+        told,
+        set_alarm as extern "C" fn(libc::c_int) as libc::sighandler_t,
+    );
+    // SAFETY: the call takes plain numbers and changes a setting of this process only.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, told) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+static GRACE: AtomicU32 = AtomicU32::new(0);
+
+/// Runs as a signal handler: two async-signal-safe calls.
+extern "C" fn set_alarm(_: libc::c_int) {
+    set_disposition(libc::SIGALRM, libc::SIG_DFL);
+    // SAFETY: takes a number.
+    unsafe { libc::alarm(GRACE.load(Ordering::Relaxed)) };
+}
+
 /// Makes a signal interrupt waiting calls and nothing else. Unlike an ignored signal it is back at its default in
 /// programs that this process starts.
 pub fn shrug_off(signal: Signal) {
@@ -74,6 +103,6 @@ pub fn shrug_off(signal: Signal) {
 
 /// The kernel refuses KILL, STOP and the numbers the C library keeps for itself; that is what callers want.
 fn set_disposition(signal: libc::c_int, disposition: libc::sighandler_t) {
-    // SAFETY: the disposition is SIG_DFL or SIG_IGN in every call above, so no handler code can run because of this.
+    // SAFETY: the disposition is SIG_DFL, SIG_IGN or one of the two handlers above, which are async-signal-safe.
     unsafe { libc::signal(signal, disposition) };
 }

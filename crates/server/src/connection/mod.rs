@@ -345,6 +345,8 @@ impl Connection {
             return Step::Then(Next::Close);
         };
         let (Some(request), Some(response)) = (&mut self.request, &self.response) else {
+            // Another thread of the application still reads or writes: for it and for the client it ends here.
+            let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
             return Step::Then(Next::Close);
         };
         engine.log_request(request, response.tally(), answered.app, answered.begun);

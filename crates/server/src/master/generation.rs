@@ -157,6 +157,11 @@ impl Generation {
         self.zygote.alive = false;
     }
 
+    /// Whether its workers cannot be replaced.
+    pub(super) fn lost_zygote(&self) -> bool {
+        !self.zygote.alive
+    }
+
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.slots
             .iter()

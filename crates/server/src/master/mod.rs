@@ -42,8 +42,11 @@ pub trait Launcher {
 /// How long SIGINT and SIGQUIT leave to requests that are being served.
 const QUICK_STOP: Duration = Duration::from_secs(2);
 
-/// How long to wait before the successor of a zygote that died is started.
-const AFTER_ZYGOTE_DEATH: Duration = Duration::from_secs(1);
+/// How long to wait before the successor of a zygote that died is started, the first time.
+const ZYGOTE_WAIT: Duration = Duration::from_secs(1);
+
+/// The longest such wait.
+const ZYGOTE_WAIT_AT_MOST: Duration = Duration::from_secs(30);
 
 /// Runs an instance until it is told to stop. Returns the process's exit code.
 pub fn run<L: Launcher>(loaded: &Loaded, launcher: &L) -> i32 {
@@ -89,6 +92,7 @@ fn supervise<L: Launcher>(
             roster: Roster::default(),
             zygotes: Roster::default(),
             reload_at: None,
+            zygote_wait: ZYGOTE_WAIT,
             reload_when_risen: false,
             ending: None,
         };
@@ -112,6 +116,7 @@ struct Master<'l, L> {
     zygotes: Roster<u64>,
     /// When to start the successor of a zygote that died.
     reload_at: Option<uwgate_sys::clock::Millis>,
+    zygote_wait: Duration,
     /// A reload was asked for before anything served.
     reload_when_risen: bool,
     ending: Option<Ending>,
@@ -297,14 +302,27 @@ impl<L: Launcher> Master<'_, L> {
             }
             Standing::Serving if self.ending.is_none() => {
                 tracing::error!("the zygote {exit}; its workers go on, a successor is started");
-                self.reload_at = Some(coarse_now() + AFTER_ZYGOTE_DEATH);
+                self.replace_zygote();
             }
             Standing::Serving => {}
         }
     }
 
+    /// Workers without a zygote cannot be replaced, so a successor is tried until one serves, ever more slowly.
+    fn replace_zygote(&mut self) {
+        let mut serving = self
+            .generations
+            .iter()
+            .filter(|it| it.standing() == Standing::Serving);
+        if serving.any(Generation::lost_zygote) {
+            self.reload_at = Some(coarse_now() + self.zygote_wait);
+            self.zygote_wait = (self.zygote_wait * 2).min(ZYGOTE_WAIT_AT_MOST);
+        }
+    }
+
     /// A rising generation serves: those before it may go.
     fn promote(&mut self, number: u64) {
+        self.zygote_wait = ZYGOTE_WAIT;
         for older in self.numbers() {
             if older != number {
                 self.with(older, |generation, roster, happenings| {
@@ -324,12 +342,14 @@ impl<L: Launcher> Master<'_, L> {
 
     /// A rising generation will never serve.
     fn fallen(&mut self, number: u64, code: i32) {
-        self.with(number, Generation::kill);
+        // Those of its workers that are ready may be serving.
+        self.with(number, Generation::leave);
         if self.ending.is_some() {
             return;
         }
         if self.is_serving() {
             tracing::error!("RELOAD FAILED: the new code cannot serve; the old code goes on");
+            self.replace_zygote();
         } else {
             self.ending = Some(Ending {
                 code,
@@ -355,7 +375,8 @@ impl<L: Launcher> Master<'_, L> {
                 .any(|it| it.number() == number && it.standing() == Standing::Rising);
             if rising {
                 tracing::info!("a newer reload overtakes the one under way");
-                self.with(number, Generation::kill);
+                // Some of its workers may serve already.
+                self.with(number, Generation::leave);
             }
         }
         tracing::info!("...gracefully reloading: new workers first, then the old ones leave");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use uwgate_sys::socket::accept;
 
 use super::engine::{Endpoint, Engine, Open};
-use super::idle::Watch;
+use super::idle::{Stake, Watch};
 use super::settings::Settings;
 use crate::connection::{Connection, Next, Patience};
 use crate::exchange::Socket;
@@ -188,8 +188,12 @@ impl<'e, H> Watched<'e, H> {
             _ => watches.deadline_in(seconds(settings, patience)),
         };
         self.whole = Some((patience, request, deadline));
-        let idle = matches!(patience, Patience::FirstByte | Patience::NextRequest);
-        watches.allow(&self.watch, deadline, idle);
+        let stake = match patience {
+            Patience::FirstByte | Patience::NextRequest | Patience::Linger => Stake::Nothing,
+            Patience::Head => Stake::Head,
+            Patience::Body => Stake::Request,
+        };
+        watches.allow(&self.watch, deadline, stake);
     }
 
     fn no_limit(&self) {

@@ -3,7 +3,7 @@
 //! Time is counted in sweeps, not in seconds of the clock: while Python holds the only thread no sweep happens, so a
 //! client whose bytes lie unread in the kernel is never blamed for our own slowness.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ pub(crate) struct Watch {
     line: usize,
     /// The sweep at which time is up.
     deadline: AtomicU32,
-    /// Whether no byte of a request is there: then a stopping worker may close the connection.
-    idle: AtomicBool,
+    /// What would be lost if a stopping worker closed it: a [`Stake`].
+    stake: AtomicU8,
     /// Set by the sweep before it wakes the owner with an end of file.
     expired: AtomicBool,
 }
@@ -34,6 +34,17 @@ impl Watch {
         // The owner's next read sees what the kernel still holds, then the end of file.
         let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Read);
     }
+}
+
+/// What a connection would lose by being closed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stake {
+    /// No byte of a request is there.
+    Nothing,
+    /// A part of a head.
+    Head,
+    /// A request.
+    Request,
 }
 
 /// The table of one worker.
@@ -61,7 +72,7 @@ impl Watches {
             socket: Arc::clone(socket),
             line,
             deadline: AtomicU32::new(u32::MAX),
-            idle: AtomicBool::new(false),
+            stake: AtomicU8::new(Stake::Request as u8),
             expired: AtomicBool::new(false),
         });
         if let Some(free) = table.lines.get_mut(line) {
@@ -85,15 +96,15 @@ impl Watches {
         self.now().saturating_add(seconds).saturating_add(1)
     }
 
-    /// Gives a connection until `deadline`. An idle one may be closed earlier by a worker that stops.
-    pub(crate) fn allow(&self, watch: &Watch, deadline: u32, idle: bool) {
+    /// Gives a connection until `deadline`. A worker that stops may close it earlier.
+    pub(crate) fn allow(&self, watch: &Watch, deadline: u32, stake: Stake) {
         watch.deadline.store(deadline, Ordering::Relaxed);
-        watch.idle.store(idle, Ordering::Relaxed);
+        watch.stake.store(stake as u8, Ordering::Relaxed);
     }
 
     /// Takes the limit off while the application has the connection.
     pub(crate) fn no_limit(&self, watch: &Watch) {
-        self.allow(watch, u32::MAX, false);
+        self.allow(watch, u32::MAX, Stake::Request);
     }
 
     /// Ends the connections whose time is up.
@@ -106,10 +117,11 @@ impl Watches {
         }
     }
 
-    /// Ends the connections that wait for a request. One whose request has just arrived is still served.
-    pub(crate) fn expire_idle(&self) {
+    /// Ends the connections that have no more than `most` at stake. One whose request has just arrived is still
+    /// served.
+    pub(crate) fn expire_up_to(&self, most: Stake) {
         for watch in self.table().lines.iter().flatten() {
-            if watch.idle.load(Ordering::Relaxed) {
+            if watch.stake.load(Ordering::Relaxed) <= most as u8 && !watch.expired() {
                 watch.expire();
             }
         }

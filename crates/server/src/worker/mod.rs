@@ -12,7 +12,7 @@ mod settings;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Runtime};
 use uwgate_config::Options;
@@ -23,6 +23,7 @@ pub use engine::core;
 pub(crate) use engine::{Endpoint, Engine};
 pub(crate) use settings::Settings;
 
+use self::idle::Stake;
 use self::orders::{Event, Events};
 use crate::host::Host;
 use crate::listen::Listening;
@@ -127,12 +128,24 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
     Ok(order)
 }
 
+/// How long a client that has begun a head may go on with it when the instance stops.
+const HEADS_AT_STOP: Duration = Duration::from_secs(2);
+
+/// How long a resting client has for a next request, whose answer tells it to connect anew, when a newer generation
+/// serves.
+const IDLE_AT_DRAIN: Duration = Duration::from_secs(5);
+
 /// Waits until the last connection is closed. When nobody comes after this worker, connections without a request are
 /// closed at once.
 async fn drain<H: Host>(engine: &Engine<H>, mut order: ToWorker, events: &mut Events) {
+    let begun = Instant::now();
     loop {
-        if order == ToWorker::Stop {
-            engine.watches.expire_idle();
+        let after = begun.elapsed();
+        match order {
+            ToWorker::Stop if after > HEADS_AT_STOP => engine.watches.expire_up_to(Stake::Head),
+            ToWorker::Stop => engine.watches.expire_up_to(Stake::Nothing),
+            ToWorker::Drain if after > IDLE_AT_DRAIN => engine.watches.expire_up_to(Stake::Nothing),
+            ToWorker::Drain => {}
         }
         if engine.open() == 0 {
             return;
