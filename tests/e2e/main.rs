@@ -10,6 +10,7 @@
     reason = "support is shared by all modules of one binary"
 )]
 
+mod demo;
 mod frameworks;
 mod front_servers;
 mod http_basic;

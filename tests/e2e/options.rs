@@ -172,7 +172,8 @@ both! {
         for (value, left) in [("true", false), ("false", true)] {
             let mut server = Setup::app(kind, "hello.py").option("vacuum", value).start();
             assert!(server.dir.join("uwsgi.sock").exists());
-            server.stop_with(rustix::process::Signal::INT);
+            let status = server.stop_with(rustix::process::Signal::INT);
+            assert_eq!(status.code(), Some(0), "{status}");
             assert_eq!(server.dir.join("uwsgi.sock").exists(), left, "vacuum = {value}");
         }
     }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::support::wait::until_true;
 use crate::support::{Kind, Packet, Request, Response, Server, Setup};
 
 /// Both servers with the same application.
@@ -282,6 +283,7 @@ fn environ_over_http() {
             let address = crate::support::Address::Tcp(socket.parse().expect("is an address"));
             let response = crate::support::Client::connect(&address).send(&request);
             drop(server);
+            until_true("the port to be free", || address.connect().is_err());
             response.expect(200)
         };
         let (ours, theirs) = (ask(Kind::Uwgate), ask(Kind::Uwsgi));

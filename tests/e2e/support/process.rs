@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 
 use super::wait::until;
 
@@ -70,6 +70,13 @@ impl Process {
         until(&what, || self.try_wait())
     }
 
+    /// Ends it and all its children at once.
+    pub fn kill(&mut self) {
+        let _ = kill_process_group(self.as_pid(), Signal::KILL);
+        let _ = self.child.wait();
+        self.ended = true;
+    }
+
     fn as_pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -93,8 +100,7 @@ impl Drop for Process {
             }
         }
         // Workers that lost their master stay in the group.
-        let _ = kill_process_group(self.as_pid(), Signal::KILL);
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

@@ -293,8 +293,13 @@ impl Server {
                 address.connect().ok()
             });
         }
+        self.wait_until_it_catches_signals();
+    }
+
+    /// Signals that come before uWSGI and its workers have set their handlers, after a start or a
+    /// reload, are lost or kill them. uwgate needs no such care.
+    pub fn wait_until_it_catches_signals(&self) {
         if self.kind == Kind::Uwsgi && self.workers > 0 {
-            // Signals that come before it has set its handlers are lost, or kill it.
             until_true("uWSGI to catch signals", || self.catches_signals());
         }
     }
@@ -309,5 +314,14 @@ impl Server {
             && workers
                 .iter()
                 .all(|worker| process::catches(*worker, Signal::USR2))
+    }
+}
+
+/// uWSGI takes a second to stop in good order, and nobody waits for that.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if self.kind == Kind::Uwsgi {
+            self.process.kill();
+        }
     }
 }
