@@ -179,7 +179,7 @@ pub fn options_page() -> String {
         let _ = writeln!(page, "\n### {}\n", group.title);
         let help = match group.help {
             "" => String::new(),
-            help => format!(" {}.", capital(help)),
+            help => format!(" Instead: {help}."),
         };
         let _ = writeln!(
             page,

@@ -12,7 +12,7 @@ const MAX_REPLACEMENTS: usize = 1_000;
 const MAX_VALUE: usize = 1 << 20;
 
 /// Bytes that all passes together may write.
-const MAX_WRITTEN: usize = 64 << 20;
+const MAX_WRITTEN: usize = 16 << 20;
 
 /// What is to be said of an item, by its index in the list.
 pub(super) type Complaint = (usize, Problem);

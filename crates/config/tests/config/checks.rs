@@ -23,14 +23,14 @@ fn holds(name: &str, text: &str) {
 }
 
 /// Any bytes as an ini file.
-pub fn ini(bytes: &[u8]) {
+pub(crate) fn ini(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     holds("t.ini", &text);
     holds("t.ini", &format!("[uwsgi]\n{text}"));
 }
 
 /// Any bytes as a YAML file.
-pub fn yaml(bytes: &[u8]) {
+pub(crate) fn yaml(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     holds("t.yaml", &text);
     let indented: String = text
@@ -41,12 +41,12 @@ pub fn yaml(bytes: &[u8]) {
 }
 
 /// Any bytes as a JSON file.
-pub fn json(bytes: &[u8]) {
+pub(crate) fn json(bytes: &[u8]) {
     holds("t.json", &String::from_utf8_lossy(bytes));
 }
 
 /// Any bytes as values that refer to each other: `a` to `z` are their names.
-pub fn expansion(bytes: &[u8]) {
+pub(crate) fn expansion(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let named: String = text
         .lines()
@@ -57,7 +57,7 @@ pub fn expansion(bytes: &[u8]) {
 }
 
 /// Any bytes as a program of blocks: the first byte of each line says what it is, the rest is its value.
-pub fn logic(bytes: &[u8]) {
+pub(crate) fn logic(bytes: &[u8]) {
     const KEYS: [&str; 16] = [
         "for",
         "endfor",

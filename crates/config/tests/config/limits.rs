@@ -200,7 +200,9 @@ fn yaml_that_refers_to_itself_without_end() {
 
 #[test]
 fn json_and_yaml_that_nest_without_end() {
-    let deep = "[".repeat(100_000);
+    let blocks = format!("uwsgi:\n  {}x\n  y\n", "- ".repeat(1_000_000));
+    assert!(!failure(&[("a.yaml", &blocks)], &["a.yaml"]).is_empty());
+    let deep = "[".repeat(1_000_000);
     assert!(!failure(&[("a.json", &format!("{{\"uwsgi\": {deep}"))], &["a.json"]).is_empty());
     assert!(
         !failure(

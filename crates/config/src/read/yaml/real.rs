@@ -19,6 +19,9 @@ use crate::origin::Origin;
 pub(super) fn read(lines: &[Line], section: &str) -> Result<Contents, Remark> {
     let texts: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
     let text = texts.join("\n");
+    if nests_too_deep(&text) {
+        return Err(too_deep(lines));
+    }
     let shapes = documents(&text, Shape::deserialize).map_err(|error| not_yaml(lines, &error))?;
     let mut shapes = shapes.iter();
     let none = Shape::Scalar;
@@ -44,6 +47,33 @@ fn documents<'a, T>(
     serde_yaml::Deserializer::from_str(text)
         .map(&mut read)
         .collect()
+}
+
+/// Deepest nesting of brackets. libyaml's time grows with the square of it.
+const MAX_BRACKETS: usize = 256;
+
+fn nests_too_deep(text: &str) -> bool {
+    let mut depth = 0_usize;
+    text.bytes().any(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > MAX_BRACKETS
+    })
+}
+
+fn too_deep(lines: &[Line]) -> Remark {
+    Remark {
+        origin: lines
+            .first()
+            .map_or_else(|| Origin::file("", 0), |line| line.origin.clone()),
+        rule: "yaml-dialect",
+        is_error: true,
+        message: "not YAML (brackets nest too deep)".into(),
+        help: "",
+    }
 }
 
 fn not_yaml(lines: &[Line], error: &serde_yaml::Error) -> Remark {
