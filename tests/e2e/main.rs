@@ -21,6 +21,7 @@ mod logging;
 mod options;
 mod oracle;
 mod processes;
+mod regressions;
 mod reloads;
 mod sample_configs;
 mod slow_clients;
