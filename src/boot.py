@@ -1,4 +1,8 @@
 import sys
+
+if sys.version_info < (3, 10):
+    sys.exit("Python %d.%d (%s): uwgate needs 3.10 or later" % (sys.version_info[0], sys.version_info[1], sys.executable))
+
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import ExtensionFileLoader
 

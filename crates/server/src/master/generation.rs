@@ -116,7 +116,10 @@ impl Generation {
             .command(options, &legacy.word)
             .map_err(io::Error::other)?;
         command.fds = legacy.fds;
-        let pid = command.spawn()?;
+        let program = command.program.clone();
+        let pid = command.spawn().map_err(|error| {
+            io::Error::other(format!("cannot run {}: {error}", program.display()))
+        })?;
         let speaking = ours.try_clone()?;
         happenings.follow_zygote(number, ours)?;
         Ok(Self {

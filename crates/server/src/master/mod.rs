@@ -292,12 +292,11 @@ impl<L: Launcher> Master<'_, L> {
             Standing::Rising => {
                 let code = match exit {
                     Exit::Code(code) if code != 0 => code,
-                    Exit::Code(_) => End::Failed.code(),
-                    Exit::Signal { .. } => {
-                        tracing::error!("the application's process {exit} while it was loaded");
-                        End::Failed.code()
-                    }
+                    Exit::Code(_) | Exit::Signal { .. } => End::Failed.code(),
                 };
+                if code != End::NoApp.code() {
+                    tracing::error!("the application's Python {exit} before it could serve");
+                }
                 self.fallen(number, code);
             }
             Standing::Serving if self.ending.is_none() => {

@@ -81,5 +81,10 @@ fn alone<L: Launcher>(loaded: &Loaded, listeners: &[Listening], launcher: &L) ->
         .command(&loaded.options, &legacy.word)
         .map_err(io::Error::other)?;
     command.fds = legacy.fds;
-    Err(command.exec())
+    let program = command.program.clone();
+    let error = command.exec();
+    Err(io::Error::other(format!(
+        "cannot run {}: {error}",
+        program.display()
+    )))
 }
