@@ -6,6 +6,13 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use uwgate_config::{Entry, Finding, list_in};
+
+/// How long a real uWSGI may take to print its list.
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The user without rights on every Linux system.
 const NOBODY: u32 = 65534;
@@ -63,19 +70,28 @@ impl Drop for Directory {
     }
 }
 
-/// Our list, in the form of `show-config`; `None` when there are errors.
-pub(crate) fn ours(run: &Run) -> Option<Vec<String>> {
-    let directory = Directory::new(run);
+/// Our list; `Err` when the language is used wrongly.
+pub(crate) fn entries(run: &Run) -> Result<Vec<Entry>, Vec<Finding>> {
+    entries_in(&Directory::new(run), run)
+}
+
+fn entries_in(directory: &Directory, run: &Run) -> Result<Vec<Entry>, Vec<Finding>> {
     let arguments: Vec<OsString> = run.arguments.iter().map(Into::into).collect();
     let environment = run.environment();
     let environment = environment
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
-    let entries = uwgate_config::list_in(&directory.0, &arguments, environment).ok()?;
-    let line = |entry: &uwgate_config::Entry| {
+    list_in(&directory.0, &arguments, environment)
+}
+
+/// Our list, in the form of `show-config`; `None` when there are errors.
+pub(crate) fn ours(run: &Run) -> Option<Vec<String>> {
+    let directory = Directory::new(run);
+    let line = |entry: &Entry| {
         let value = entry.value.as_deref().unwrap_or("true");
         directory.anonymous(&format!("{} = {value}", entry.key))
     };
+    let entries = entries_in(&directory, run).ok()?;
     Some(entries.iter().map(line).collect())
 }
 
@@ -127,19 +143,23 @@ impl Uwsgi {
             .process_group(0)
             .spawn()
             .unwrap();
-        let list = shown(BufReader::new(child.stderr.take().unwrap()), &directory);
+        let output = BufReader::new(child.stderr.take().unwrap());
+        let (sender, receiver) = mpsc::channel();
+        let reader = std::thread::spawn(move || sender.send(shown(output)));
+        let lines = receiver.recv_timeout(DEADLINE);
         // It would go on and serve; nothing of that is wanted.
         let group = rustix::process::Pid::from_child(&child);
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         let _ = child.wait();
-        list
+        let _ = reader.join();
+        let lines = lines.expect("uWSGI prints its list or ends in time")?;
+        Some(lines.iter().map(|line| directory.anonymous(line)).collect())
     }
 }
 
 /// The lines between `[uwsgi]` and the end of the configuration.
-fn shown(output: impl BufRead, directory: &Directory) -> Option<Vec<String>> {
+fn shown(mut output: impl BufRead) -> Option<Vec<String>> {
     let mut list: Option<Vec<String>> = None;
-    let mut output = output;
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -153,7 +173,7 @@ fn shown(output: impl BufRead, directory: &Directory) -> Option<Vec<String>> {
             (Some(list), ";end of configuration") => return Some(std::mem::take(list)),
             (Some(_), "show-config = 1") => {}
             (Some(list), text) => match is_entry(text) {
-                true => list.push(directory.anonymous(text)),
+                true => list.push(text.to_owned()),
                 // A line break within a value.
                 false => {
                     let last = list.last_mut()?;

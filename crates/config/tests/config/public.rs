@@ -4,9 +4,10 @@
 //! for uWSGI would open logs and become other users before it prints its list.
 
 use crate::common::{self, Run, Uwsgi};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use uwgate_config::table::{self, Support};
+use uwgate_config::{Finding, Options, Severity};
 
 /// Gives every option another name that does something, for uWSGI does it before it prints its list.
 fn stubbed(text: &str) -> String {
@@ -54,10 +55,7 @@ fn corpus() -> Vec<(String, Run)> {
             };
             let run = Run {
                 arguments: vec![option.into(), name.clone()],
-                files: vec![(
-                    name.clone(),
-                    stubbed(&std::fs::read_to_string(&path).unwrap()),
-                )],
+                files: vec![(name.clone(), std::fs::read_to_string(&path).unwrap())],
                 environment: Vec::new(),
             };
             Some((name, run))
@@ -72,7 +70,10 @@ fn every_public_file_gives_the_list_of_uwsgi() {
     let Some(uwsgi) = Uwsgi::find() else { return };
     let mut wrong = String::new();
     let mut same = 0;
-    for (name, run) in corpus() {
+    for (name, mut run) in corpus() {
+        for (_, text) in &mut run.files {
+            *text = stubbed(text);
+        }
         let (ours, theirs) = (common::ours(&run), uwsgi.list(&run));
         match ours == theirs {
             true => same += 1,
@@ -92,4 +93,39 @@ fn difference(ours: Option<Vec<String>>, theirs: Option<Vec<String>>) -> String 
     let same = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
     let rest = |list: &[String]| format!("{:?}", list.get(same..).unwrap_or_default());
     format!("\n  ours: {}\n  uwsgi: {}", rest(ours), rest(theirs))
+}
+
+/// How far public files come as they are: printed for whoever wants to know, and nothing to pass or to fail.
+#[test]
+fn what_becomes_of_public_files() {
+    let (mut load, mut silent, mut acted_on) = (0, 0, 0);
+    let mut refused = BTreeMap::<String, usize>::new();
+    let runs = corpus();
+    for (_, run) in &runs {
+        let Ok(entries) = common::entries(run) else {
+            continue;
+        };
+        let (findings, starts) = match Options::from_entries(&entries) {
+            Ok((_, findings)) => (findings, true),
+            Err(findings) => (findings, false),
+        };
+        load += usize::from(starts);
+        let matters = |finding: &&Finding| finding.severity != Severity::Note;
+        silent += usize::from(!findings.iter().any(|finding| matters(&finding)));
+        let known = |finding: &Finding| {
+            matches!(finding.rule, "unsupported-option" | "option-without-effect")
+        };
+        acted_on += usize::from(!findings.iter().any(known));
+        for finding in findings
+            .iter()
+            .filter(|finding| finding.rule == "unsupported-option")
+        {
+            *refused.entry(finding.key.clone()).or_default() += 1;
+        }
+    }
+    eprintln!(
+        "of {} files {load} would start, {acted_on} have only options that are acted on or needless, {silent} raise \
+         neither warning nor error; refused: {refused:?}",
+        runs.len()
+    );
 }
