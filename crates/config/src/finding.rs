@@ -97,12 +97,25 @@ impl fmt::Display for Finding {
         match (&*self.key, self.value.as_deref()) {
             ("", _) => {}
             (key, None | Some("")) => write!(f, "{key}: ")?,
-            (key, Some(value)) => write!(f, "{key} = {value}: ")?,
+            (key, Some(value)) => write!(f, "{key} = {}: ", shortened(value))?,
         }
         f.write_str(&self.message)?;
         match &self.help {
             Some(help) => write!(f, "; {help}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Values that a message shows in full.
+const MAX_SHOWN: usize = 120;
+
+/// A value that fits into a message on one line.
+fn shortened(value: &str) -> String {
+    let line = value.lines().next().unwrap_or_default();
+    match line.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None if line.len() < value.len() => format!("{line}..."),
+        None => line.to_owned(),
     }
 }

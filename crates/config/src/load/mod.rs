@@ -6,6 +6,7 @@
 
 mod argv;
 mod expand;
+mod files;
 mod list;
 mod logic;
 mod positional;

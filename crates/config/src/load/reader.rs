@@ -1,7 +1,6 @@
 //! The list as it grows: what each pair does when it is added.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use super::list::Item;
 use super::logic::{self, Block};
@@ -9,18 +8,17 @@ use super::{is_immediate, item, stays_raw};
 use crate::entry::Entry;
 use crate::finding::{Finding, Severity};
 use crate::origin::{Located, Origin};
-use crate::read::magic::{FileNames, Magic};
-use crate::read::{Contents, Format, Line, source};
+use crate::read::Format;
+use crate::read::magic::FileNames;
 use crate::suggest;
 use crate::table;
 use crate::value::{self, Problem};
 use crate::world::World;
 
-/// How deep files may include files.
-const MAX_DEPTH: usize = 32;
+/// How deep options that do their work at once may lead to others: `set = set=...`, `ini = ...`.
+const MAX_DEPTH: usize = 64;
 
-/// How many files one configuration may read, and how many entries it may have.
-const MAX_FILES: usize = 1_000;
+/// How many entries there may be.
 const MAX_ENTRIES: usize = 100_000;
 
 /// The state of reading.
@@ -38,25 +36,27 @@ pub(super) struct Reader<'w> {
     pub(super) lost: Vec<(Origin, char)>,
     /// The passes are over: what comes now is not expanded.
     pub(super) is_late: bool,
-    block: Option<Block>,
+    pub(super) block: Option<Block>,
     /// A line of the open block is being added.
-    in_round: bool,
-    strict: bool,
-    blacklist: Vec<String>,
-    whitelist: Vec<String>,
-    declared: HashSet<String>,
+    pub(super) in_round: bool,
+    pub(super) strict: bool,
+    pub(super) blacklist: Vec<String>,
+    pub(super) whitelist: Vec<String>,
+    pub(super) declared: HashSet<String>,
     /// The first file, for `%N` and its like: that of the first option, unless an argument alone came before.
-    first: Option<FileNames>,
-    first_is_settled: bool,
+    pub(super) first: Option<FileNames>,
+    pub(super) first_is_settled: bool,
     /// The file that `:section` means.
-    last_ini: Option<String>,
-    inject_before: Vec<String>,
-    inject_after: Vec<String>,
+    pub(super) last_ini: Option<String>,
+    pub(super) inject_before: Vec<String>,
+    pub(super) inject_after: Vec<String>,
     /// The files being read, outermost first.
-    open: Vec<String>,
-    files: usize,
+    pub(super) open: Vec<String>,
+    pub(super) files: usize,
+    /// How deep the option is that does its work now.
+    pub(super) depth: usize,
     /// A bound was passed and told; nothing is added any more.
-    is_full: bool,
+    pub(super) is_full: bool,
 }
 
 impl<'w> Reader<'w> {
@@ -84,6 +84,7 @@ impl<'w> Reader<'w> {
             inject_after: Vec::new(),
             open: Vec::new(),
             files: 0,
+            depth: 0,
             is_full: false,
         }
     }
@@ -129,7 +130,7 @@ impl<'w> Reader<'w> {
         let is_raw = self.is_late || stays_raw(&key);
         self.list.push(item(key.clone(), value, origin, is_raw));
         if is_immediate(&key) {
-            self.act(&key);
+            self.act();
         }
     }
 
@@ -183,74 +184,57 @@ impl<'w> Reader<'w> {
     }
 
     /// Does at once what the pair added last asks for.
-    fn act(&mut self, key: &str) {
+    fn act(&mut self) {
         let Some(item) = self.list.last() else { return };
         let entry = item.entry.clone();
-        let value = entry.text();
-        let result = match key {
-            "ini" => self.file(Format::Ini, value, &entry.origin),
-            "yaml" | "yml" => self.file(Format::Yaml, value, &entry.origin),
-            "json" | "js" => self.file(Format::Json, value, &entry.origin),
-            "include" | "config" => self.include(value, &entry.origin),
-            "set" | "set-placeholder" | "set-ph" => self.set(key, value, &entry.origin),
-            "resolve" => self.resolve(value, &entry.origin),
-            "strict" => {
-                self.strict |= value::is_on(entry.value.as_deref());
-                Ok(())
-            }
-            "declare-option" => {
-                let name = value.split('=').next().unwrap_or_default();
-                self.declared.insert(name.to_owned());
-                Ok(())
-            }
-            "iprint" => {
-                self.messages.push(value.to_owned());
-                Ok(())
-            }
-            "exit" => {
-                let code = value::number(Some(value), "exit status").map_or(0, |read| read.value);
-                self.exit.get_or_insert(code as u8);
-                Ok(())
-            }
-            "fallback-config" => {
-                self.fallback_config = Some(Located::new(value.to_owned(), entry.origin.clone()));
-                Ok(())
-            }
-            "inject-before" => {
-                self.inject_before.push(value.to_owned());
-                Ok(())
-            }
-            "inject-after" => {
-                self.inject_after.push(value.to_owned());
-                Ok(())
-            }
-            "blacklist" => {
-                self.blacklist = words(value);
-                Ok(())
-            }
-            "whitelist" => {
-                self.whitelist = words(value);
-                Ok(())
-            }
-            "end-blacklist" => {
-                self.blacklist.clear();
-                Ok(())
-            }
-            "end-whitelist" => {
-                self.whitelist.clear();
-                Ok(())
-            }
-            _ if logic::is_begin(key) => self.begin(key, value, &entry.origin),
-            _ => Ok(()),
+        self.depth += 1;
+        let result = match self.depth {
+            ..=MAX_DEPTH => self.act_on(&entry),
+            _ => Err(Problem::new("options that set options are nested too deep")),
         };
+        self.depth -= 1;
         if let Err(problem) = result {
             let is_file = matches!(
-                key,
+                &*entry.key,
                 "ini" | "yaml" | "yml" | "json" | "js" | "include" | "config"
             );
             let rule = if is_file { "include" } else { "bad-value" };
             self.complain_of(&entry, rule, problem);
         }
+    }
+
+    fn act_on(&mut self, entry: &Entry) -> Result<(), Problem> {
+        let (key, value, origin) = (&*entry.key, entry.text(), &entry.origin);
+        match key {
+            "ini" => self.file(Format::Ini, value, origin)?,
+            "yaml" | "yml" => self.file(Format::Yaml, value, origin)?,
+            "json" | "js" => self.file(Format::Json, value, origin)?,
+            "include" | "config" => self.include(value, origin)?,
+            "inject-before" => self.inject_before.push(value.to_owned()),
+            "inject-after" => self.inject_after.push(value.to_owned()),
+            "set" | "set-placeholder" | "set-ph" => self.set(key, value, origin)?,
+            "resolve" => self.resolve(value, origin)?,
+            "strict" => self.strict |= value::is_on(entry.value.as_deref()),
+            "iprint" => self.messages.push(value.to_owned()),
+            "blacklist" => self.blacklist = words(value),
+            "whitelist" => self.whitelist = words(value),
+            "end-blacklist" => self.blacklist.clear(),
+            "end-whitelist" => self.whitelist.clear(),
+            "declare-option" => {
+                let name = value.split('=').next().unwrap_or_default();
+                self.declared.insert(name.to_owned());
+            }
+            "exit" => {
+                let code = value::number(Some(value), "").map_or(0, |read| read.value);
+                self.exit.get_or_insert(code as u8);
+            }
+            "fallback-config" => {
+                self.fallback_config = Some(Located::new(value.to_owned(), origin.clone()));
+            }
+            _ if logic::is_begin(key) => self.begin(key, value, origin)?,
+            _ => {}
+        }
+        Ok(())
     }
 
     fn begin(&mut self, key: &str, value: &str, origin: &Origin) -> Result<(), Problem> {
@@ -320,139 +304,6 @@ impl<'w> Reader<'w> {
         self.list.push(placeholder(name, address, origin.clone()));
         Ok(())
     }
-
-    /// A file that is an argument of its own.
-    pub(super) fn positional(
-        &mut self,
-        format: Format,
-        name: &str,
-        section: &str,
-        origin: &Origin,
-    ) -> Result<(), Problem> {
-        self.first_is_settled = true;
-        self.read_file(format, name, section, origin)
-    }
-
-    /// `include` and `inherit`: the format is told by the suffix, and there is no section.
-    pub(super) fn include(&mut self, name: &str, origin: &Origin) -> Result<(), Problem> {
-        let format = Format::of(name).ok_or_else(|| {
-            Problem::new("expected a file that ends in .ini, .yaml, .yml, .json or .js")
-        })?;
-        self.read_file(format, name, "", origin)
-    }
-
-    /// `ini = file:section` and its like. The first file so read gives the upper-case magic variables.
-    fn file(&mut self, format: Format, value: &str, origin: &Origin) -> Result<(), Problem> {
-        let (name, section) = match value.split_once("://") {
-            Some(_) => (value, ""),
-            None => value.rsplit_once(':').unwrap_or((value, "")),
-        };
-        if !self.first_is_settled {
-            self.first_is_settled = true;
-            self.first = Some(FileNames::new(self.world, name, section));
-        }
-        self.read_file(format, name, section, origin)
-    }
-
-    /// Reads a file and adds its pairs; an empty name is the ini file read last.
-    fn read_file(
-        &mut self,
-        format: Format,
-        name: &str,
-        section: &str,
-        origin: &Origin,
-    ) -> Result<(), Problem> {
-        let (given, name) = match (name, &self.last_ini) {
-            ("", Some(last)) if format == Format::Ini => ("", last.clone()),
-            ("", _) => {
-                return Err(Problem::new("there is no file that `:section` could mean")
-                    .help("write the file's name before the colon"));
-            }
-            _ => (name, name.to_owned()),
-        };
-        let id = format!("{name}:{section}");
-        self.admit(&id)?;
-        if format == Format::Ini {
-            self.last_ini = Some(name.clone());
-        }
-        let lines = self.lines_of(given, &name, section)?;
-        let wanted = if section.is_empty() { "uwsgi" } else { section };
-        let contents = format.read(&lines, wanted);
-        self.open.push(id);
-        self.take(contents, &name, wanted, origin);
-        self.open.pop();
-        Ok(())
-    }
-
-    fn admit(&mut self, id: &str) -> Result<(), Problem> {
-        self.files += 1;
-        if self.open.iter().any(|open| open == id) {
-            return Err(Problem::new(
-                "this file is being read already: it includes itself",
-            ));
-        }
-        if self.open.len() >= MAX_DEPTH {
-            return Err(Problem::new(format!(
-                "files include files more than {MAX_DEPTH} deep"
-            )));
-        }
-        if self.files > MAX_FILES {
-            self.is_full = true;
-            return Err(Problem::new(format!(
-                "more than {MAX_FILES} files are included"
-            )));
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, contents: Contents, name: &str, wanted: &str, origin: &Origin) {
-        for remark in contents.remarks {
-            let severity = match remark.is_error {
-                true => Severity::Error,
-                false => Severity::Warning,
-            };
-            let finding = Finding::at(severity, remark.rule, remark.origin, remark.message);
-            self.findings.push(match remark.help {
-                "" => finding,
-                help => finding.with_help(help),
-            });
-        }
-        if !contents.sections.iter().any(|section| section == wanted)
-            && !self.findings.iter().any(|finding| finding.rule == "syntax")
-        {
-            self.findings
-                .push(no_section(name, wanted, &contents.sections, origin));
-        }
-        for pair in contents.pairs {
-            self.add(pair.key, Some(pair.value), pair.origin);
-        }
-    }
-
-    /// The text of a file between the texts that `inject-before` and `inject-after` name.
-    fn lines_of(&mut self, given: &str, name: &str, section: &str) -> Result<Vec<Line>, Problem> {
-        let mut names = FileNames::new(self.world, name, section);
-        given.clone_into(&mut names.given);
-        let magic = Magic {
-            world: self.world,
-            file: &names,
-            first: self.first.as_ref(),
-        };
-        let mut lines = Vec::new();
-        let mut lost = Vec::new();
-        let injected = self.inject_before.iter().map(String::as_str);
-        let all = injected.chain([name]);
-        for name in all.chain(self.inject_after.iter().map(String::as_str)) {
-            let path: Arc<str> = name.into();
-            let text = source::text(self.world, name).map_err(|why| match why.line {
-                0 => Problem::new(format!("{name}: {}", why.message)),
-                line => Problem::new(format!("{name}:{line}: {}", why.message)),
-            })?;
-            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-            lines.extend(magic.lines(&path, text, &mut lost));
-        }
-        self.lost.extend(lost);
-        Ok(lines)
-    }
 }
 
 /// A definition that uWSGI leaves as it is: not expanded, and not asked whether it is an option.
@@ -465,19 +316,4 @@ fn placeholder(name: String, value: Option<String>, origin: Origin) -> Item {
 
 fn words(value: &str) -> Vec<String> {
     value.split_whitespace().map(str::to_owned).collect()
-}
-
-fn no_section(name: &str, wanted: &str, sections: &[String], origin: &Origin) -> Finding {
-    let message = format!("{name} has no section [{wanted}], so nothing of it is used");
-    let finding = Finding::at(Severity::Warning, "no-section", origin.clone(), message);
-    let mut sections: Vec<_> = sections
-        .iter()
-        .map(|section| format!("[{section}]"))
-        .collect();
-    sections.sort();
-    sections.dedup();
-    match sections.is_empty() {
-        true => finding.with_help(format!("the options must stand below a line [{wanted}]")),
-        false => finding.with_help(format!("it has {}", sections.join(", "))),
-    }
 }

@@ -79,6 +79,12 @@ fn a_loop_that_includes_without_end() {
 }
 
 #[test]
+fn a_set_in_a_set_without_end() {
+    let text = format!("[uwsgi]\n{}x=1\n", "set=".repeat(100_000));
+    assert_says(&failure(&[("a.ini", &text)], &["a.ini"]), "nested too deep");
+}
+
+#[test]
 fn a_loop_without_end() {
     let findings = failure(
         &[(
