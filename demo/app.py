@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 from string import Template
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 GROUPS = [
     ("The request", "what the client asked for", ("REQUEST_", "PATH_INFO", "QUERY_", "SCRIPT_NAME", "CONTENT_")),
@@ -67,13 +67,12 @@ tbody:first-of-type tr:first-child th { border-top: 0 }
 th.group { background: var(--ground); padding-top: .9rem; font-weight: 600 }
 th.group span { font-weight: 400; color: var(--soft); margin-left: .6rem }
 th.key { font-weight: 400; white-space: nowrap; padding-right: 2rem }
-th.key, td.type { width: 1% }
-td.type { color: var(--soft); padding-right: 2rem }
-td.value { overflow-wrap: anywhere }
+td.type { color: var(--soft); padding-right: 2rem; white-space: nowrap }
+td.value { width: 100%; min-width: 16rem; overflow-wrap: anywhere }
 footer { padding: 4rem 1.5rem 3rem; color: var(--soft); font-size: .9rem }
 """
 
-GATE = """<svg viewBox="0 0 64 56" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="5" stroke-linecap="round">
+GATE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 56" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="5" stroke-linecap="round">
 <path d="M6 52V22C6 10 18 4 32 4s26 6 26 18v30"/><path d="M19 52V26M32 52V20M45 52V26" stroke-width="3.4"/>
 <path d="M2 52h60" /></svg>"""
 
@@ -82,6 +81,7 @@ PAGE = Template("""<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>uwgate is running</title>
+<link rel="icon" href="data:image/svg+xml,$icon">
 <style>$style</style>
 <main>
 <header>$gate<h1>uwgate</h1>
@@ -95,7 +95,8 @@ answered this request with a small application that it brings along.</p></header
 </ol>
 
 <h2>Serve your own application</h2>
-<p class="soft">The options are uWSGI&rsquo;s. Stop this demo with Ctrl-C, then try one of these.</p>
+<p class="soft">The options are uWSGI&rsquo;s. Stop this demo with Ctrl-C, then try one of these
+(after <code>cargo build --release</code>, <code>uwgate</code> is <code>target/release/uwgate</code>).</p>
 <div class="cards">
 <section class="card"><h3>A module, over HTTP</h3><pre>uwgate --http-socket 127.0.0.1:8080 \\
        --module mysite.wsgi:application \\
@@ -164,6 +165,7 @@ def page(environ, start_response):
     text = PAGE.substitute(
         style=STYLE,
         gate=GATE,
+        icon=quote(GATE),
         client=html.escape(environ.get("REMOTE_ADDR") or "somebody on this machine"),
         line=html.escape(line),
         pid=os.getpid(),

@@ -1,7 +1,7 @@
 //! What of an HTTP request reaches the application, and what is kept from it.
 
 use crate::both;
-use crate::support::{Kind, Request, Server};
+use crate::support::{Kind, Packet, Request, Server, Setup};
 
 /// The environ of one request, as `tests/apps/environ.py` prints it.
 pub struct Environ(pub String);
@@ -130,7 +130,7 @@ both! {
 
 both! {
     fn multithread_and_multiprocess_tell_the_truth(kind) {
-        let server = crate::support::Setup::app(kind, "environ.py")
+        let server = Setup::app(kind, "environ.py")
             .option("processes", 2)
             .option("threads", 2)
             .start();
@@ -210,6 +210,26 @@ fn forwarded_headers_are_not_believed() {
     environ.is("wsgi.url_scheme", "str 'http'");
     environ.is("REMOTE_ADDR", "str '127.0.0.1'");
     environ.is("HTTP_X_FORWARDED_PROTO", "str 'https'");
+}
+
+#[test]
+fn forwarded_headers_are_believed_from_a_named_proxy() {
+    for (proxy, over_tcp, over_unix) in [
+        ("127.0.0.0/8", "https", "http"),
+        ("unix", "http", "https"),
+        ("127.0.0.1,unix", "https", "https"),
+        ("192.0.2.1", "http", "http"),
+    ] {
+        let server = Setup::app(Kind::Uwgate, "environ.py")
+            .option("http-trust-forwarded", proxy)
+            .start();
+        let request = Request::get("/").header("X-Forwarded-Proto", "https");
+        let http = Environ::of(&server, &request);
+        http.is("wsgi.url_scheme", &format!("str '{over_tcp}'"));
+        let uwsgi = server.uwsgi(&Packet::from_request(&request)).expect(200);
+        let uwsgi = Environ(uwsgi.text().to_owned());
+        uwsgi.is("wsgi.url_scheme", &format!("str '{over_unix}'"));
+    }
 }
 
 /// RFC 9112 section 3.2.2: the target's authority replaces Host, and its path is the path.
