@@ -5,6 +5,10 @@ use std::collections::HashMap;
 
 use crate::apply::declared_name;
 use crate::entry::Entry;
+use crate::value;
+
+/// How many entries there may be with those that declared options add.
+const MAX_ENTRIES: usize = 200_000;
 
 /// How deep declared options may be made of declared options.
 const MAX_DEPTH: usize = 8;
@@ -40,6 +44,9 @@ fn add_parts(
         text => text.split(' ').filter(|word| !word.is_empty()).collect(),
     };
     for (key, value) in template.split(';').filter_map(|part| part.split_once('=')) {
+        if resolved.len() >= MAX_ENTRIES {
+            return;
+        }
         let part = Entry {
             key: filled(key, &words),
             value: Some(filled(value, &words)),
@@ -53,7 +60,7 @@ fn add_parts(
 fn filled(template: &str, words: &[&str]) -> String {
     let numbered = words.iter().zip(1..);
     numbered.fold(template.to_owned(), |text, (word, number)| {
-        text.replace(&format!("${number}"), word)
+        value::replaced(&text, &format!("${number}"), word).unwrap_or(text)
     })
 }
 

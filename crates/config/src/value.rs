@@ -140,6 +140,16 @@ fn wordy_number(text: &str, unit: &str) -> Result<Read<u64>, Problem> {
     })
 }
 
+/// Longest value that replacing may make.
+pub(crate) const MAX_VALUE: usize = 1 << 20;
+
+/// `text` with every `from` replaced, unless that would be longer than any value has reason to be.
+pub(crate) fn replaced(text: &str, from: &str, to: &str) -> Option<String> {
+    let count = text.matches(from).count();
+    let length = count.checked_mul(to.len())?.checked_add(text.len())?;
+    (count == 0 || length <= MAX_VALUE).then(|| text.replace(from, to))
+}
+
 /// Splits at the first `=`, as `env` and `mount` are written.
 pub(crate) fn key_and_value<'a>(text: &'a str, form: &str) -> Result<(&'a str, &'a str), Problem> {
     text.split_once('=')

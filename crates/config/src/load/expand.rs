@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::list::Item;
 use crate::read::source;
-use crate::value::Problem;
+use crate::value::{MAX_VALUE, Problem};
 use crate::world::World;
 
-/// Replacements in one value, and bytes of one value, beyond which placeholders go in circles.
+/// Replacements in one value beyond which placeholders go in circles.
 const MAX_REPLACEMENTS: usize = 1_000;
-const MAX_VALUE: usize = 1 << 20;
 
 /// Bytes that all passes together may write.
 const MAX_WRITTEN: usize = 16 << 20;

@@ -8,7 +8,7 @@ use super::list::Item;
 use crate::origin::Origin;
 use crate::read::source;
 use crate::table;
-use crate::value::Problem;
+use crate::value::{self, Problem};
 use crate::world::{self, World};
 
 /// Most times that a line can be repeated.
@@ -80,11 +80,11 @@ impl Block {
         })
     }
 
-    /// The values that a line of the body gets, one for each round.
-    pub(super) fn values(&self, value: &str) -> impl Iterator<Item = String> {
+    /// The values that a line of the body gets, one for each round; `None` for one that would be too long.
+    pub(super) fn values(&self, value: &str) -> impl Iterator<Item = Option<String>> {
         self.rounds.iter().map(move |element| match element {
-            Some(element) => value.replace("%(_)", element),
-            None => value.to_owned(),
+            Some(element) => value::replaced(value, "%(_)", element),
+            None => Some(value.to_owned()),
         })
     }
 }

@@ -18,8 +18,9 @@ use crate::world::World;
 /// How deep options that do their work at once may lead to others: `set = set=...`, `ini = ...`.
 const MAX_DEPTH: usize = 64;
 
-/// How many entries there may be.
+/// How many entries there may be, and how many bytes of keys and values before they are expanded.
 const MAX_ENTRIES: usize = 100_000;
+const MAX_BYTES: usize = 16 << 20;
 
 /// The state of reading.
 pub(super) struct Reader<'w> {
@@ -53,6 +54,8 @@ pub(super) struct Reader<'w> {
     /// The files being read, outermost first.
     pub(super) open: Vec<String>,
     pub(super) files: usize,
+    /// Bytes of the keys and values that were added.
+    pub(super) bytes: usize,
     /// How deep the option is that does its work now.
     pub(super) depth: usize,
     /// A bound was passed and told; nothing is added any more.
@@ -84,6 +87,7 @@ impl<'w> Reader<'w> {
             inject_after: Vec::new(),
             open: Vec::new(),
             files: 0,
+            bytes: 0,
             depth: 0,
             is_full: false,
         }
@@ -112,19 +116,24 @@ impl<'w> Reader<'w> {
         if logic::is_end(&key) {
             self.block = None;
         }
-        let Some(block) = &self.block else {
+        let Some(block) = self.block.take() else {
             return self.add_one(key, value, origin);
         };
-        let values: Vec<_> = block.values(value.as_deref().unwrap_or_default()).collect();
         self.in_round = true;
-        for value in values {
-            self.add_one(key.clone(), Some(value), origin.clone());
+        for value in block.values(value.as_deref().unwrap_or_default()) {
+            match value {
+                Some(_) if self.is_full => break,
+                Some(value) => self.add_one(key.clone(), Some(value), origin.clone()),
+                None => self.too_much(origin.clone()),
+            }
         }
         self.in_round = false;
+        self.block = Some(block);
     }
 
     fn add_one(&mut self, key: String, value: Option<String>, origin: Origin) {
-        if self.is_full || self.list.len() >= MAX_ENTRIES {
+        self.bytes += key.len() + value.as_ref().map_or(0, String::len);
+        if self.is_full || self.list.len() >= MAX_ENTRIES || self.bytes > MAX_BYTES {
             return self.too_much(origin);
         }
         let is_raw = self.is_late || stays_raw(&key);
@@ -159,7 +168,10 @@ impl<'w> Reader<'w> {
     fn too_much(&mut self, origin: Origin) {
         if !self.is_full {
             self.is_full = true;
-            let message = format!("there are more than {MAX_ENTRIES} lines of options");
+            let message = format!(
+                "too much: a configuration has at most {MAX_ENTRIES} entries and {} MiB",
+                MAX_BYTES >> 20
+            );
             self.complain(origin, "limit", Problem::new(message));
         }
     }
@@ -242,10 +254,10 @@ impl<'w> Reader<'w> {
             let name = value.split('=').next().unwrap_or_default();
             self.used.insert(name.to_owned());
         }
-        if let Some(open) = &self.block {
+        if self.in_round {
             return Err(
-                Problem::new(format!("`{}` is still open: blocks do not nest", open.key))
-                    .help("end it first"),
+                Problem::new("another block is still open, and blocks do not nest")
+                    .help("end that one first"),
             );
         }
         let block = Block::open(self.world, &self.list, key, value, origin.clone())?;
