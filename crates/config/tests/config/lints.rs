@@ -279,3 +279,11 @@ fn help_is_made_from_the_table() {
     );
     assert!(!succeeded);
 }
+
+#[test]
+fn help_has_a_word_for_every_option() {
+    for name in uwgate_config::table::all().flat_map(uwgate_config::table::Row::names) {
+        let (text, succeeded) = run(cli::help, &[name]);
+        assert!(succeeded && text.lines().count() > 2, "{name}: {text}");
+    }
+}

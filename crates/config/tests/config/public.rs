@@ -3,11 +3,12 @@
 //! What is compared is the language: options that do something get another name first, in the text that both read,
 //! for uWSGI would open logs and become other users before it prints its list.
 
-use crate::common::{self, Run, Uwsgi};
+use crate::common::{self, Directory, Run, Uwsgi};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use uwgate_config::table::{self, Support};
-use uwgate_config::{Finding, Options, Severity};
+use uwgate_config::{Finding, Options, Severity, cli};
 
 /// Gives every option another name that does something, for uWSGI does it before it prints its list.
 fn stubbed(text: &str) -> String {
@@ -128,4 +129,45 @@ fn what_becomes_of_public_files() {
          neither warning nor error; refused: {refused:?}",
         runs.len()
     );
+}
+
+#[test]
+fn the_effective_configuration_of_public_files_is_stable() {
+    for (name, run) in corpus() {
+        for flags in [&[][..], &["--as-yaml"]] {
+            let first = effective(&run, flags);
+            let suffix = if flags.is_empty() { "ini" } else { "yaml" };
+            let again = Run {
+                files: vec![(format!("again.{suffix}"), first.clone())],
+                arguments: vec![format!("--{suffix}"), format!("again.{suffix}")],
+                environment: Vec::new(),
+            };
+            assert_eq!(
+                without_origins(&first),
+                without_origins(&effective(&again, flags)),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// What `config` prints about a run.
+fn effective(run: &Run, flags: &[&str]) -> String {
+    let directory = Directory::new(run);
+    let mut arguments: Vec<OsString> = flags.iter().map(Into::into).collect();
+    arguments.push((&run.arguments[0]).into());
+    arguments.push(directory.0.join(&run.arguments[1]).into());
+    let mut out = Vec::new();
+    cli::config(&arguments, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn without_origins(text: &str) -> String {
+    let lines = text.lines().filter(|line| !line.starts_with(';'));
+    let line = |line: &str| {
+        line.rsplit_once("  # ")
+            .map_or(line, |(value, _)| value)
+            .to_owned()
+    };
+    lines.map(line).collect::<Vec<_>>().join("\n")
 }
