@@ -25,6 +25,10 @@ uwgate_sys::shared_struct! {
         pub running: AtomicU64,
         /// When the current request began, in milliseconds of the monotonic clock; 0 between requests.
         pub busy_since: AtomicU64,
+        /// Open connections of the worker; kept on the line of its first core.
+        pub connections: AtomicU64,
+        /// 1 while the worker takes new connections; on the line of its first core.
+        pub accepting: AtomicU64,
     }
 }
 
@@ -110,6 +114,36 @@ impl Scoreboard {
     /// Requests that the instance has begun.
     pub fn total_requests(&self) -> u64 {
         sum(&self.lines)
+    }
+
+    /// Says how many connections a worker has.
+    pub(crate) fn set_connections(&self, worker: u32, open: usize) {
+        self.core(worker, 0)
+            .connections
+            .store(open as u64, Ordering::Relaxed);
+    }
+
+    /// Says whether a worker takes connections.
+    pub(crate) fn set_accepting(&self, worker: u32, accepting: bool) {
+        self.core(worker, 0)
+            .accepting
+            .store(accepting.into(), Ordering::Relaxed);
+    }
+
+    /// The fewest connections that another worker has which takes new ones and has a core free; `None` when there is
+    /// no such worker.
+    pub(crate) fn least_loaded_sibling(&self, worker: u32) -> Option<u64> {
+        let workers = self.lines.chunks(self.cores).enumerate();
+        let siblings = workers.filter(|(at, _)| *at != worker.max(1) as usize - 1);
+        let free = siblings.filter_map(|(_, cores)| {
+            let first = cores.first()?;
+            let accepting = first.accepting.load(Ordering::Relaxed) == 1;
+            let free = cores
+                .iter()
+                .any(|core| core.busy_since.load(Ordering::Relaxed) == 0);
+            (accepting && free).then(|| first.connections.load(Ordering::Relaxed))
+        });
+        free.min()
     }
 
     fn first(&self, worker: u32) -> usize {

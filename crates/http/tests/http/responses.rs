@@ -302,7 +302,8 @@ fn statuses() {
     for (status, line) in [
         ("200 OK", "HTTP/1.1 200 OK"),
         ("200", "HTTP/1.1 200 OK"),
-        ("200 ", "HTTP/1.1 200 "),
+        ("200 ", "HTTP/1.1 200 OK"),
+        ("299", "HTTP/1.1 299 "),
         ("404 Not Found At All", "HTTP/1.1 404 Not Found At All"),
         ("999 x", "HTTP/1.1 999 x"),
     ] {

@@ -26,6 +26,9 @@ const RECEIVES_IN_A_ROW: u32 = 32;
 /// A peer that goes on sending so much after it was answered does not read what we say.
 const IGNORED_AT_MOST: u64 = 64 * 1024 * 1024;
 
+/// One request in so many of a connection looks whether it had better be served elsewhere.
+const CROWD_CHECK: u64 = 32;
+
 /// A connection of either protocol.
 pub(crate) struct Connection {
     socket: Socket,
@@ -307,7 +310,7 @@ impl Connection {
             },
         };
         let mut rules = pending.rules;
-        rules.keep_alive &= !engine.is_draining() && engine.settings.keep_alive_seconds > 0;
+        rules.keep_alive &= self.may_stay(engine);
         let (Some(request), Some(mut response)) = (self.request.take(), self.response.take())
         else {
             return Step::Then(Next::Close);
@@ -329,6 +332,13 @@ impl Connection {
             app: served.app,
         });
         Step::Again
+    }
+
+    /// Whether the connection may carry another request after this one.
+    fn may_stay<H: Host>(&self, engine: &Engine<H>) -> bool {
+        let asked = self.requests % CROWD_CHECK == CROWD_CHECK - 1;
+        let crowded = asked && engine.settings.has_siblings && engine.is_crowded();
+        !crowded && !engine.is_draining() && engine.settings.keep_alive_seconds > 0
     }
 
     /// The host is done; what follows depends on what is left to send and to read.

@@ -22,6 +22,11 @@ const LINGER: u32 = 10;
 /// How long to leave the queue alone when the process has no file descriptors left.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(100);
 
+/// How long a connection is left to a sibling that has fewer, at a time and how often: the kernel has woken it as well,
+/// but it may have been killed since.
+const DEFERRAL: Duration = Duration::from_millis(1);
+const DEFERRALS: u32 = 5;
+
 /// Accepts until the task is aborted.
 ///
 /// With one thread a new connection is served right here: most bring their request along, and then neither a task nor
@@ -35,15 +40,33 @@ pub(crate) async fn accept_connections<H: Host>(
     let queue = uwgate_sys::readiness::readable(listener)?;
     let (threads, has_siblings) = (engine.settings.threads, engine.settings.has_siblings);
     let at_most = if threads == 1 { IN_A_ROW } else { threads };
+    let mut deferred = 0;
     loop {
         let mut ready = queue.readable().await?;
         if threads > 1 && has_siblings {
             // Only to know that a core is free; the connection may not have brought a request.
             drop(engine.cores.turn().await);
         }
-        match accept_some(queue.get_ref(), &endpoint, &engine, at_most) {
-            Ok(Queue::Empty) => ready.clear_ready(),
-            Ok(Queue::MayHaveMore) => tokio::task::yield_now().await,
+        match accept_some(
+            queue.get_ref(),
+            &endpoint,
+            &engine,
+            at_most,
+            deferred < DEFERRALS,
+        ) {
+            Ok(Queue::Empty) => {
+                ready.clear_ready();
+                deferred = 0;
+            }
+            Ok(Queue::LeftToSibling) => {
+                deferred += 1;
+                tokio::time::sleep(DEFERRAL).await;
+                continue;
+            }
+            Ok(Queue::MayHaveMore) => {
+                deferred = 0;
+                tokio::task::yield_now().await;
+            }
             Err(error) => {
                 complain(&error, &endpoint);
                 tokio::time::sleep(OUT_OF_RESOURCES).await;
@@ -59,12 +82,14 @@ pub(crate) fn accept_the_rest<H: Host>(
     engine: &Arc<Engine<H>>,
 ) {
     // An error means that no more can be had; the close turns away the rest.
-    let _ = accept_some(queue, endpoint, engine, usize::MAX);
+    let _ = accept_some(queue, endpoint, engine, usize::MAX, false);
 }
 
 /// What is known about a listening socket's queue.
 enum Queue {
     Empty,
+    /// Somebody with fewer connections is free to take the next one.
+    LeftToSibling,
     MayHaveMore,
 }
 
@@ -73,8 +98,16 @@ fn accept_some<H: Host>(
     endpoint: &Arc<Endpoint>,
     engine: &Arc<Engine<H>>,
     at_most: usize,
+    mut fair: bool,
 ) -> std::io::Result<Queue> {
-    for _ in 0..at_most {
+    fair &= engine.settings.has_siblings;
+    for taken in 0..at_most {
+        if fair && engine.sibling_should_accept() {
+            return Ok(match taken {
+                0 => Queue::LeftToSibling,
+                _ => Queue::MayHaveMore,
+            });
+        }
         let Some((socket, address)) = accept(queue.as_fd())? else {
             return Ok(Queue::Empty);
         };

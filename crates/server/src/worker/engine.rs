@@ -26,6 +26,9 @@ pub(crate) struct Endpoint {
     pub(crate) server_port: String,
 }
 
+/// So many connections more than a sibling's are no crowd yet.
+const CROWD: u64 = 4;
+
 /// What all connections of a worker share.
 pub(crate) struct Engine<H> {
     pub(crate) host: H,
@@ -137,6 +140,7 @@ impl<H> Engine<H> {
     }
 
     pub(crate) fn start_draining(&self) {
+        self.scoreboard.set_accepting(self.worker, false);
         self.draining.store(true, Ordering::Relaxed);
     }
 
@@ -145,9 +149,30 @@ impl<H> Engine<H> {
         self.open.load(Ordering::Relaxed)
     }
 
+    /// Says that this worker takes connections from now on.
+    pub(crate) fn start_accepting(&self) {
+        self.scoreboard.set_connections(self.worker, 0);
+        self.scoreboard.set_accepting(self.worker, true);
+    }
+
+    /// Whether a sibling that could take the next connection has fewer than this worker. A connection that is kept
+    /// alive stays where it was accepted, so this is where they are spread.
+    pub(crate) fn sibling_should_accept(&self) -> bool {
+        let least = self.scoreboard.least_loaded_sibling(self.worker);
+        least.is_some_and(|least| least < self.open() as u64)
+    }
+
+    /// Whether clients should be asked to connect anew, as siblings have far fewer connections (they were
+    /// replaced since, or came later).
+    pub(crate) fn is_crowded(&self) -> bool {
+        let least = self.scoreboard.least_loaded_sibling(self.worker);
+        least.is_some_and(|least| self.open() as u64 > least * 2 + CROWD)
+    }
+
     /// Counts a connection for as long as the guard lives.
     pub(crate) fn opened(self: &Arc<Self>) -> Open<H> {
-        self.open.fetch_add(1, Ordering::Relaxed);
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        self.scoreboard.set_connections(self.worker, before + 1);
         Open {
             engine: Arc::clone(self),
         }
@@ -162,6 +187,8 @@ pub(crate) struct Open<H> {
 impl<H> Drop for Open<H> {
     fn drop(&mut self) {
         let before = self.engine.open.fetch_sub(1, Ordering::Relaxed);
+        let engine = &self.engine;
+        engine.scoreboard.set_connections(engine.worker, before - 1);
         if before == 1 && self.engine.is_draining() {
             self.engine.emptied.notify_one();
         }

@@ -106,6 +106,7 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
         let accepting = accept::accept_connections(queue, endpoint, Arc::clone(&engine));
         acceptors.push(tokio::spawn(accepting));
     }
+    engine.start_accepting();
     tokio::spawn(idle::sweep_every_second(Arc::clone(&engine.watches)));
     if let Some(master) = setup.master {
         let ready = FromWorker::Ready { apps: setup.apps };
