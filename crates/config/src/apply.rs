@@ -60,7 +60,7 @@ pub(crate) fn apply(entries: &[Entry]) -> (Options, Vec<Finding>) {
 struct Application {
     options: Options,
     findings: Vec<Finding>,
-    /// Groups whose sentence was said for an option already, by option: nobody needs it twice.
+    /// Options whose group's sentence was said already: nobody needs it twice.
     said: HashSet<&'static str>,
 }
 
@@ -83,16 +83,16 @@ impl Application {
                 Err(problem) => return self.say(Severity::Error, "bad-value", entry, problem),
             }
         }
-        if is_switched_off(entry, row) || !self.said.insert(row.name) {
-            return;
+        if is_graceful_stop(entry) {
+            let problem = Problem::new("no effect: SIGTERM always stops gracefully");
+            return self.known_as(Effect::Needless, entry, problem);
         }
-        let (effect, problem) = match is_graceful_stop(entry) {
-            true => (
-                Effect::Needless,
-                Problem::new("no effect: SIGTERM always stops gracefully"),
-            ),
-            false => (group.effect, sentence_of(group)),
-        };
+        if !is_switched_off(entry, row) && self.said.insert(row.name) {
+            self.known_as(group.effect, entry, sentence_of(group));
+        }
+    }
+
+    fn known_as(&mut self, effect: Effect, entry: &Entry, problem: Problem) {
         self.say(effect.severity(), effect.rule(), entry, problem);
     }
 

@@ -205,6 +205,16 @@ fn what_is_only_known_is_told_and_does_not_stop_the_start() {
 }
 
 #[test]
+fn a_hook_that_is_needless_does_not_hide_one_that_is_not() {
+    let graceful = "hook-master-start = unix_signal:15 gracefully_kill_them_all\n";
+    assert!(loaded("a.ini", &format!("[uwsgi]\n{graceful}")).is_ok());
+    let text = format!("[uwsgi]\n{graceful}hook-master-start = exec:./migrate\n");
+    let findings = loaded("a.ini", &text).unwrap_err();
+    let rules: Vec<_> = findings.iter().map(|finding| finding.rule).collect();
+    assert_eq!(rules, ["needless-option", "unsupported-option"]);
+}
+
+#[test]
 fn a_declared_option_is_applied() {
     let options = options("declare-option = serve=http-socket=$1;processes=$2\nserve = :80 3\n");
     assert_eq!(options.workers.processes, 3);
