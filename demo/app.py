@@ -69,6 +69,9 @@ th.group span { font-weight: 400; color: var(--soft); margin-left: .6rem }
 th.key { font-weight: 400; white-space: nowrap; padding-right: 2rem }
 td.type { color: var(--soft); padding-right: 2rem; white-space: nowrap }
 td.value { width: 100%; min-width: 16rem; overflow-wrap: anywhere }
+@media (max-width: 40rem) { td.type { display: none } td.value { min-width: 0 }
+  th.key { white-space: normal; overflow-wrap: anywhere; width: 40% } th, td { padding: .4rem .8rem }
+  th.key { padding-right: .8rem } th.group span { display: block; margin: 0 } }
 footer { padding: 4rem 1.5rem 3rem; color: var(--soft); font-size: .9rem }
 """
 
