@@ -319,6 +319,7 @@ impl Request {
     /// `TimedOut` when the peer sent nothing for `socket-timeout`, `UnexpectedEof` when it left in mid-body,
     /// `InvalidData` for malformed chunks, and whatever the kernel says. Once failed, it fails for ever.
     pub fn fill(&mut self) -> io::Result<&[u8]> {
+        self.check()?;
         if let Body::Spooled(spool) = &mut self.body {
             spool.fill()?;
         }
