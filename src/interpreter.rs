@@ -13,7 +13,11 @@ use uwgate_sys::process::Spawn;
 const BOOT: &str = include_str!("boot.py");
 
 /// The version that the host module in this build fits.
-const BUILT_FOR: &str = concat!(env!("UWGATE_HOST_MAJOR"), ".", env!("UWGATE_HOST_MINOR"));
+const BUILT_FOR: &str = concat!(
+    env!("HOST_MODULE_PYTHON_MAJOR"),
+    ".",
+    env!("HOST_MODULE_PYTHON_MINOR")
+);
 
 /// The file cargo makes of the host module.
 const HOST_MODULE: &str = "libuwgate_python.so";

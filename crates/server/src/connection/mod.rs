@@ -169,6 +169,11 @@ impl Connection {
         &self.socket
     }
 
+    /// What is spoken on it.
+    pub(crate) fn protocol(&self) -> Protocol {
+        self.endpoint.protocol
+    }
+
     /// Requests served so far.
     pub(crate) fn requests(&self) -> u64 {
         self.requests

@@ -78,6 +78,8 @@ fn supervise<L: Launcher>(
         .build()?;
     runtime.block_on(async {
         let happenings = Happenings::subscribe()?;
+        // What came meanwhile is handled now.
+        uwgate_sys::signals::unblock_all();
         tracing::info!(
             "spawned uWSGI master process (pid: {})",
             process::this().as_raw()

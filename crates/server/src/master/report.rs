@@ -27,8 +27,8 @@ pub(super) fn log(worker: u32, cores: u32, again: bool, report: Report) {
         Report::Died { pid, exit, .. } => tracing::error!(
             "DAMN ! worker {worker} (pid: {pid}) died, {exit} :( trying respawn ..."
         ),
-        Report::Throttled { wait, strikes } => tracing::warn!(
-            "worker {worker} respawning too fast !!! {strikes} short lives in a row: next try in {:.1} seconds",
+        Report::Throttled { wait, .. } => tracing::warn!(
+            "worker {worker} respawning too fast !!! next try in {:.1} seconds",
             wait.as_secs_f64()
         ),
         Report::Mercy { pid, after } => tracing::warn!(

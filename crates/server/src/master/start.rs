@@ -3,7 +3,7 @@
 use std::io;
 
 use uwgate_config::{Loaded, Options};
-use uwgate_sys::process::{self, Identity};
+use uwgate_sys::process::{self, Identity, Signal};
 
 use super::{Launcher, scoreboard, supervise};
 use crate::listen::{self, Listening};
@@ -11,6 +11,9 @@ use crate::listen::{self, Listening};
 /// Returns the exit code of an instance that ran, or why it does not.
 pub(super) fn start<L: Launcher>(loaded: &Loaded, launcher: &L) -> Result<i32, Vec<String>> {
     let options = &loaded.options;
+    // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
+    let signals = [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP];
+    uwgate_sys::signals::block(&signals).map_err(|error| vec![error.to_string()])?;
     // Found out now rather than after the fork: neither a user nor an interpreter that does not exist.
     let identity = identity(options).map_err(|problem| vec![problem])?;
     launcher

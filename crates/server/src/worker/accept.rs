@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use uwgate_config::Protocol;
 use uwgate_sys::socket::accept;
 
 use super::engine::{Endpoint, Engine, Open};
@@ -162,7 +163,7 @@ async fn drive<H: Host>(
     let Ok(readiness) = uwgate_sys::readiness::readable(Arc::clone(&socket)) else {
         return;
     };
-    let mut watched = Watched::new(&engine, &socket);
+    let mut watched = Watched::new(&engine, &socket, connection.protocol());
     loop {
         match next {
             Next::Readable(patience) => {
@@ -195,17 +196,19 @@ async fn drive<H: Host>(
 struct Watched<'e, H> {
     engine: &'e Engine<H>,
     watch: Arc<Watch>,
+    protocol: Protocol,
     /// Until when what of which request has to be complete: a head, or what comes after an answer, has one deadline
     /// for all of its bytes.
     whole: Option<(Patience, u64, u32)>,
 }
 
 impl<'e, H> Watched<'e, H> {
-    fn new(engine: &'e Engine<H>, socket: &Socket) -> Self {
+    fn new(engine: &'e Engine<H>, socket: &Socket, protocol: Protocol) -> Self {
         let watch = engine.watches.add(socket);
         Self {
             engine,
             watch,
+            protocol,
             whole: None,
         }
     }
@@ -218,7 +221,7 @@ impl<'e, H> Watched<'e, H> {
             {
                 deadline
             }
-            _ => watches.deadline_in(seconds(settings, patience)),
+            _ => watches.deadline_in(seconds(settings, self.protocol, patience)),
         };
         self.whole = Some((patience, request, deadline));
         let stake = match patience {
@@ -240,11 +243,14 @@ impl<H> Drop for Watched<'_, H> {
     }
 }
 
-fn seconds(settings: &Settings, patience: Patience) -> u32 {
+fn seconds(settings: &Settings, protocol: Protocol, patience: Patience) -> u32 {
+    let socket_timeout = u32::try_from(settings.socket_timeout.as_secs()).unwrap_or(u32::MAX);
     match patience {
+        // A front server has its packet ready when it connects.
+        _ if protocol == Protocol::Uwsgi && patience != Patience::Linger => socket_timeout,
         Patience::NextRequest => settings.keep_alive_seconds,
         Patience::FirstByte | Patience::Head => settings.head_seconds,
         Patience::Linger => LINGER,
-        Patience::Body => u32::try_from(settings.socket_timeout.as_secs()).unwrap_or(u32::MAX),
+        Patience::Body => socket_timeout,
     }
 }
