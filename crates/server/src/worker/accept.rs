@@ -8,6 +8,7 @@ use uwgate_config::Protocol;
 use uwgate_sys::socket::accept;
 
 use super::engine::{Endpoint, Engine, Open};
+use super::handover;
 use super::idle::{Stake, Watch};
 use super::settings::Settings;
 use crate::connection::{Connection, Next, Patience};
@@ -66,7 +67,7 @@ pub(crate) async fn accept_connections<H: Host>(
             }
             Ok(Queue::MayHaveMore) => {
                 deferred = 0;
-                tokio::task::yield_now().await;
+                handover::step_back(threads).await;
             }
             Err(error) => {
                 complain(&error, &endpoint);
@@ -184,7 +185,7 @@ async fn drive<H: Host>(
                 watched.no_limit();
                 connection.take_turn(engine.cores.turn().await);
             }
-            Next::Yield => tokio::task::yield_now().await,
+            Next::Yield => handover::step_back(engine.settings.threads).await,
             Next::Close => return,
         }
         watched.no_limit();

@@ -5,6 +5,7 @@
 //! connections. So a thread that has slept since it last did so wakes another one first.
 
 use std::cell::Cell;
+use std::task::Poll;
 
 thread_local! {
     /// This thread has slept, perhaps as the one that watched the sockets.
@@ -26,4 +27,24 @@ pub(super) fn let_another_watch() {
         tokio::spawn(async {});
         tokio::spawn(async {});
     }
+}
+
+/// Lets the other tasks have their turn first.
+///
+/// A task that uses tokio's `yield_now` is kept by its thread until that thread next looks at the sockets, and nobody
+/// else may take it: it would wait for the whole of a request that its thread begins meanwhile. One that wakes itself
+/// stands where every thread may take it. With one thread there is nobody else, and the sockets come first.
+pub(super) async fn step_back(threads: usize) {
+    if threads == 1 {
+        return tokio::task::yield_now().await;
+    }
+    let mut stepped = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut stepped, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
