@@ -320,6 +320,7 @@ impl Request {
     /// `InvalidData` for malformed chunks, and whatever the kernel says. Once failed, it fails for ever.
     pub fn fill(&mut self) -> io::Result<&[u8]> {
         self.check()?;
+        self.check()?;
         if let Body::Spooled(spool) = &mut self.body {
             spool.fill()?;
         }
