@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::support::process::{alive, children, signal};
-use crate::support::wait::until_true;
+use crate::support::wait::{until, until_true};
 use crate::support::{Kind, Packet, Request, Server, Setup};
 
 fn server(source: &str) -> Server {
@@ -194,7 +194,9 @@ fn a_lost_zygote_was_tried_once_only() {
     let server = server("def application(e, s):\n    s('200 OK', [])\n    return [b'ok']\n");
     server.get("/").expect(200);
     let master = server.process.pid();
-    let workers = server.workers();
+    let workers = until("the worker", || {
+        Some(server.workers()).filter(|workers| !workers.is_empty())
+    });
     let zygotes = || {
         let is_zygote = |pid: &u32| !workers.contains(pid);
         children(master)

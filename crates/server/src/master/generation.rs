@@ -39,8 +39,27 @@ pub(super) enum Change {
     Nothing,
     /// All of its workers are ready.
     Risen,
-    /// It will never be ready; this would be the exit code of an instance that has nothing else.
-    Failed(i32),
+    /// It will never be ready.
+    Failed(Fault),
+}
+
+/// Why a generation will never be ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// One of its processes ended by itself: this would be the exit code of an instance that has nothing else.
+    Ended(i32),
+    /// One was killed. Nothing is known against the code.
+    Killed,
+}
+
+impl From<Exit> for Fault {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Code(0) => Self::Ended(End::Failed.code()),
+            Exit::Code(code) => Self::Ended(code),
+            Exit::Signal { .. } => Self::Killed,
+        }
+    }
 }
 
 pub(super) struct Generation {
@@ -160,6 +179,11 @@ impl Generation {
         self.zygote.alive = false;
     }
 
+    /// Whether its zygote had the application (or may leave it to the workers).
+    pub(super) fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
     /// Whether its workers cannot be replaced.
     pub(super) fn lost_zygote(&self) -> bool {
         !self.zygote.alive
@@ -210,7 +234,7 @@ impl Generation {
                 self.apps = apps;
                 if apps == 0 && self.expects_apps && !self.lazy_apps {
                     tracing::error!("the new code has no application");
-                    return Change::Failed(End::NoApp.code());
+                    return Change::Failed(Fault::Ended(End::NoApp.code()));
                 }
                 self.start_workers(roster, happenings)
             }
@@ -274,7 +298,7 @@ impl Generation {
                 self.apps = self.apps.max(apps);
                 if apps == 0 && self.expects_apps && self.standing == Standing::Rising {
                     tracing::error!("the new code has no application");
-                    return Change::Failed(End::NoApp.code());
+                    return Change::Failed(Fault::Ended(End::NoApp.code()));
                 }
                 let change = self.tell(worker, Event::Ready, roster, happenings);
                 change.or(self.risen())
@@ -472,10 +496,7 @@ impl Generation {
                 exit,
                 was_ready: false,
                 ..
-            } if self.standing == Standing::Rising => Change::Failed(match exit {
-                Exit::Code(code) if code != 0 => code,
-                Exit::Code(_) | Exit::Signal { .. } => End::Failed.code(),
-            }),
+            } if self.standing == Standing::Rising => Change::Failed(exit.into()),
             _ => Change::Nothing,
         }
     }

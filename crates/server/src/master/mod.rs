@@ -18,7 +18,7 @@ use uwgate_supervisor::Roster;
 use uwgate_sys::clock::coarse_now;
 use uwgate_sys::process::{self, Exit, Pid};
 
-use self::generation::{Change, Generation, Key, Standing};
+use self::generation::{Change, Fault, Generation, Key, Standing};
 use self::happenings::{Happening, Happenings, Heard, Sign};
 use crate::listen::{self, Listening};
 use crate::zygote::End;
@@ -245,7 +245,7 @@ impl<L: Launcher> Master<'_, L> {
         match act(generation, &mut self.roster, &self.happenings) {
             Change::Nothing => {}
             Change::Risen => self.promote(number),
-            Change::Failed(end) => self.fallen(number, end),
+            Change::Failed(fault) => self.fallen(number, fault),
         }
     }
 
@@ -292,14 +292,11 @@ impl<L: Launcher> Master<'_, L> {
         match generation.standing() {
             Standing::Leaving => {}
             Standing::Rising => {
-                let code = match exit {
-                    Exit::Code(code) if code != 0 => code,
-                    Exit::Code(_) | Exit::Signal { .. } => End::Failed.code(),
-                };
-                if code != End::NoApp.code() {
+                let fault = Fault::from(exit);
+                if fault != Fault::Ended(End::NoApp.code()) {
                     tracing::error!("the application's Python {exit} before it could serve");
                 }
-                self.fallen(number, code);
+                self.fallen(number, fault);
             }
             Standing::Serving if self.ending.is_none() => {
                 tracing::error!("the zygote {exit}; its workers go on, a successor is started");
@@ -316,9 +313,14 @@ impl<L: Launcher> Master<'_, L> {
             .iter()
             .filter(|it| it.standing() == Standing::Serving);
         if serving.any(Generation::lost_zygote) {
-            self.reload_at = Some(coarse_now() + self.zygote_wait);
-            self.zygote_wait = (self.zygote_wait * 2).min(ZYGOTE_WAIT_AT_MOST);
+            self.try_again();
         }
+    }
+
+    /// Starts a new generation after a while, which is longer each time until one serves.
+    fn try_again(&mut self) {
+        self.reload_at = Some(coarse_now() + self.zygote_wait);
+        self.zygote_wait = (self.zygote_wait * 2).min(ZYGOTE_WAIT_AT_MOST);
     }
 
     /// A rising generation serves: those before it may go.
@@ -337,12 +339,17 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     fn is_serving(&self) -> bool {
-        let mut standings = self.generations.iter().map(Generation::standing);
-        standings.any(|standing| standing == Standing::Serving)
+        self.is_any(Standing::Serving)
+    }
+
+    fn is_any(&self, standing: Standing) -> bool {
+        self.generations.iter().any(|it| it.standing() == standing)
     }
 
     /// A rising generation will never serve.
-    fn fallen(&mut self, number: u64, code: i32) {
+    fn fallen(&mut self, number: u64, fault: Fault) {
+        let generation = self.generations.iter().find(|it| it.number() == number);
+        let was_loaded = generation.is_some_and(Generation::is_loaded);
         // Those of its workers that are ready may be serving.
         self.with(number, Generation::leave);
         if self.ending.is_some() {
@@ -350,21 +357,27 @@ impl<L: Launcher> Master<'_, L> {
         }
         if self.is_serving() {
             tracing::error!("RELOAD FAILED: the new code cannot serve; the old code goes on");
-            self.replace_zygote();
-        } else {
-            self.ending = Some(Ending {
-                code,
-                kill_at: None,
-            });
-            self.kill_all();
+            return self.replace_zygote();
         }
+        match fault {
+            Fault::Killed if was_loaded => self.try_again(),
+            Fault::Killed => self.give_up(End::Failed.code()),
+            Fault::Ended(code) => self.give_up(code),
+        }
+    }
+
+    /// Nothing serves and nothing will.
+    fn give_up(&mut self, code: i32) {
+        let kill_at = None;
+        self.ending = Some(Ending { code, kill_at });
+        self.kill_all();
     }
 
     fn reload(&mut self) {
         if self.ending.is_some() {
             return;
         }
-        if !self.is_serving() {
+        if !self.is_serving() && self.is_any(Standing::Rising) {
             // What is rising may be the only code that works.
             self.reload_when_risen = true;
             return;
