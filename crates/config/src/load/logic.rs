@@ -186,17 +186,21 @@ fn condition(
             let first = list.iter().find(|item| item.entry.key == name)?;
             first.entry.value.as_deref()
         }),
-        _ => {
-            return Err(
-                Problem::new("patterns over the host's name are not supported")
-                    .help("use if-hostname"),
-            );
-        }
+        _ => (matches(argument, &world::host_name())?, some(argument)),
     };
     Ok(match holds == wanted {
         true => vec![tested],
         false => Vec::new(),
     })
+}
+
+/// Whether the pattern matches anywhere in the text.
+fn matches(pattern: &str, text: &str) -> Result<bool, Problem> {
+    let pattern = regex_lite::Regex::new(pattern).map_err(|error| {
+        Problem::new(format!("not a pattern: {error}"))
+            .help("PCRE's look-around and back references are not supported")
+    })?;
+    Ok(pattern.is_match(text))
 }
 
 /// `NAME` or `NAME=value`, and the value that the name has.
@@ -208,4 +212,18 @@ fn is_set<'a>(argument: &str, find: impl Fn(&str) -> Option<&'a str>) -> (bool, 
     let value = find(name);
     let holds = value.is_some() && (wanted.is_none() || wanted == value);
     (holds, value.map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_host_name_matches_anywhere() {
+        assert!(matches("^web[0-9]+", "web12.example").unwrap());
+        assert!(matches("exam", "web12.example").unwrap());
+        assert!(!matches("^db", "web12.example").unwrap());
+        assert!(matches("(", "web12").is_err());
+        assert!(matches("(?=web)", "web12").is_err());
+    }
 }
