@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::both;
 use crate::support::process::Process;
-use crate::support::wait::until;
+use crate::support::wait::{until, until_true};
 use crate::support::{Address, Client, Kind, Request, Setup, TempDir, paths};
 
 /// Runs the program with these arguments until its end: exit code and output.
@@ -34,6 +34,9 @@ fn serves(kind: Kind, arguments: &[&str], address: &Address) {
     Client::connect(address)
         .send(&Request::get("/"))
         .expect(200);
+    process.kill();
+    // Its workers hold the socket a little longer, and the next server may want the address.
+    until_true("the address to be free", || address.connect().is_err());
 }
 
 both! {
