@@ -1,6 +1,6 @@
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -26,6 +26,9 @@ pub(crate) struct Endpoint {
     pub(crate) server_port: String,
 }
 
+/// How many prompt peers one slow one outweighs: it may have cost a millisecond.
+const SLOW_PEER: u32 = 8;
+
 /// So many connections more than a sibling's are no crowd yet.
 const CROWD: u64 = 4;
 
@@ -40,6 +43,10 @@ pub(crate) struct Engine<H> {
     scoreboard: Scoreboard,
     worker: u32,
     draining: AtomicBool,
+    /// The sweep from which on new peers are waited for on the spot.
+    prompt_from: AtomicU32,
+    /// Prompt peers, less the slow ones with their weight.
+    prompt_peers: AtomicU32,
     open: AtomicUsize,
     /// Told when a draining worker's last connection has gone.
     pub(crate) emptied: Notify,
@@ -73,6 +80,8 @@ impl<H> Engine<H> {
             scoreboard,
             worker,
             draining: AtomicBool::new(false),
+            prompt_from: AtomicU32::new(0),
+            prompt_peers: AtomicU32::new(2 * SLOW_PEER),
             open: AtomicUsize::new(0),
             emptied: Notify::new(),
         }
@@ -147,6 +156,26 @@ impl<H> Engine<H> {
     /// Connections that are open now.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
+    }
+
+    /// Whether nearly all new peers have lately sent something as soon as they were connected.
+    pub(crate) fn expects_prompt_peers(&self) -> bool {
+        self.watches.now() >= self.prompt_from.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether a new peer has. One that has not outweighs [`SLOW_PEER`] that have; when the balance is used up,
+    /// nobody is expected to for a second.
+    pub(crate) fn note_peer(&self, prompt: bool) {
+        let credit = self.prompt_peers.load(Ordering::Relaxed);
+        let credit = match prompt {
+            true => (credit + 1).min(2 * SLOW_PEER),
+            false => credit.saturating_sub(SLOW_PEER),
+        };
+        if credit == 0 {
+            let after_a_second = self.watches.deadline_in(1);
+            self.prompt_from.store(after_a_second, Ordering::Relaxed);
+        }
+        self.prompt_peers.store(credit, Ordering::Relaxed);
     }
 
     /// Says that this worker takes connections from now on.

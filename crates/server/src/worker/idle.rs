@@ -127,7 +127,8 @@ impl Watches {
         }
     }
 
-    fn now(&self) -> u32 {
+    /// Sweeps so far.
+    pub(crate) fn now(&self) -> u32 {
         self.sweeps.load(Ordering::Relaxed)
     }
 
