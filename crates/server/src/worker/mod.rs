@@ -115,8 +115,10 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
     }
     let order = events.order().await;
     engine.start_draining();
-    for acceptor in &acceptors {
+    for acceptor in acceptors {
         acceptor.abort();
+        // Another thread may be in the middle of it, with a connection that is not counted yet.
+        let _ = acceptor.await;
     }
     if order == ToWorker::Stop {
         // Nobody else will take those who connected in time.
