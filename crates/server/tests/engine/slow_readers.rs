@@ -9,9 +9,12 @@ use crate::app::{answer, app, echo, large, start};
 use crate::client::packet;
 use crate::worker::Site;
 
+/// However busy the machine that tests, a reader whose turn has not come yet is not given up.
+const PATIENT: &[&str] = &["--socket-timeout=60"];
+
 #[test]
 fn the_only_thread_serves_others_while_answers_wait_for_their_readers() {
-    let site = Site::new(&[]);
+    let site = Site::new(PATIENT);
     let _worker = site.worker(echo());
     let mut slow: Vec<_> = (0..5)
         .map(|_| {
@@ -36,7 +39,7 @@ fn the_only_thread_serves_others_while_answers_wait_for_their_readers() {
 
 #[test]
 fn a_connection_goes_on_after_its_slow_answer() {
-    let site = Site::new(&[]);
+    let site = Site::new(PATIENT);
     let _worker = site.worker(echo());
     let mut client = site.http_client();
     client.get("/large");
@@ -67,7 +70,7 @@ fn file(bytes: &[u8]) -> OwnedFd {
 
 #[test]
 fn a_file_is_sent_from_its_offset_to_slow_and_quick_readers() {
-    let site = Site::new(&[]);
+    let site = Site::new(PATIENT);
     let content = large();
     let sent = file(content);
     let _worker = site.worker(app(move |_, response| {
@@ -91,7 +94,7 @@ fn a_file_is_sent_from_its_offset_to_slow_and_quick_readers() {
 
 #[test]
 fn a_file_that_became_shorter_ends_the_connection() {
-    let site = Site::new(&[]);
+    let site = Site::new(PATIENT);
     let content = large();
     let shorter = file(content.get(..1_000_000).expect("a part"));
     let _worker = site.worker(app(move |_, response| {
@@ -113,7 +116,7 @@ fn a_file_that_became_shorter_ends_the_connection() {
 
 #[test]
 fn a_far_too_quick_application_loses_nothing() {
-    let site = Site::new(&[]);
+    let site = Site::new(PATIENT);
     let _worker = site.worker(app(|_, response| {
         start(response, "200 OK");
         for piece in large().chunks(100_000) {
@@ -128,7 +131,7 @@ fn a_far_too_quick_application_loses_nothing() {
 
 #[test]
 fn an_answer_to_a_client_that_left_is_no_error_of_others() {
-    let site = Site::new(&[]);
+    let site = Site::new(PATIENT);
     let _worker = site.worker(app(|request, response| {
         answer(response, large());
         let _ = request.fill();
