@@ -11,16 +11,18 @@ use uwgate_sys::memory;
 use uwgate_sys::process::inherited;
 
 use crate::listen::Listening;
-use crate::scoreboard::Scoreboard;
+use crate::scoreboard::{Memory, Scoreboard};
 
 /// The way to the master; absent without one.
 const CHANNEL: RawFd = 3;
 /// The expanded options, in a memfd.
 const ENTRIES: RawFd = 4;
-/// The scoreboard.
-const SCOREBOARD: RawFd = 5;
+/// The scoreboard's lines.
+const LINES: RawFd = 5;
+/// The scoreboard's seats.
+const SEATS: RawFd = 6;
 /// The first listening socket.
-const LISTENERS: RawFd = 6;
+const LISTENERS: RawFd = 7;
 
 /// Everything the master hands over.
 #[derive(Debug)]
@@ -58,7 +60,8 @@ pub(crate) fn bequeath(
     fds.extend(master.map(|channel| (OwnedFd::from(channel), CHANNEL)));
     let text = uwgate_config::encode(entries);
     fds.push((memory::memfd("uwgate-options", &text)?, ENTRIES));
-    fds.push((scoreboard.fd().try_clone_to_owned()?, SCOREBOARD));
+    let memory = scoreboard.share()?;
+    fds.extend([(memory.lines, LINES), (memory.seats, SEATS)]);
     for (number, listening) in (LISTENERS..).zip(listeners) {
         word.push(letter(listening.protocol));
         let fd = listening.listener.fd.as_fd().try_clone_to_owned()?;
@@ -102,7 +105,11 @@ impl Inherited {
         }
         let workers = &options.workers;
         let (processes, threads) = (workers.processes as usize, workers.threads as usize);
-        let scoreboard = Scoreboard::attach(inherited(SCOREBOARD)?, processes, threads)?;
+        let memory = Memory {
+            lines: inherited(LINES)?,
+            seats: inherited(SEATS)?,
+        };
+        let scoreboard = Scoreboard::attach(memory, processes, threads)?;
         Ok(Self {
             master,
             options: Arc::new(options),

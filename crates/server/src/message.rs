@@ -8,6 +8,8 @@ use std::io;
 use tokio::io::unix::AsyncFd;
 use uwgate_sys::channel::Channel;
 
+use crate::scoreboard::Side;
+
 /// Master to zygote. A file descriptor travels along with `Fork`: the new worker's end of its own channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToZygote {
@@ -15,6 +17,8 @@ pub enum ToZygote {
     Fork {
         /// The worker's number.
         worker: u32,
+        /// Which of the worker's rows of the scoreboard the process writes.
+        side: Side,
     },
 }
 
@@ -30,6 +34,8 @@ pub enum FromZygote {
     ForkFailed {
         /// The worker's number.
         worker: u32,
+        /// The row it would have written.
+        side: Side,
     },
 }
 
@@ -55,10 +61,42 @@ pub enum FromWorker {
         /// Applications found.
         apps: u32,
     },
+    /// I have served enough: let another take my place. Until it is there I go on.
+    Retire {
+        /// Why.
+        why: Retirement,
+    },
+}
+
+/// Why a worker wants to be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Retirement {
+    /// It has served `max-requests`.
+    MaxRequests = 1,
+    /// An exception of the application is one after which it is to start afresh (`reload-on-exception`).
+    Exception = 2,
+}
+
+impl std::fmt::Display for Retirement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::MaxRequests => "it has served max-requests",
+            Self::Exception => "an exception it is to start afresh after (reload-on-exception)",
+        })
+    }
+}
+
+impl Retirement {
+    fn from_number(number: u32) -> Option<Self> {
+        [Self::MaxRequests, Self::Exception]
+            .into_iter()
+            .find(|why| *why as u32 == number)
+    }
 }
 
 /// The size of every message in bytes.
-pub const SIZE: usize = 5;
+pub const SIZE: usize = 9;
 
 /// A message as the bytes of one datagram.
 pub trait Message: Sized {
@@ -86,26 +124,31 @@ pub(crate) async fn next_message<M: Message>(channel: &AsyncFd<Channel>) -> Opti
     }
 }
 
-fn bytes(kind: u8, value: u32) -> [u8; SIZE] {
-    let [a, b, c, d] = value.to_le_bytes();
-    [kind, a, b, c, d]
+fn bytes(kind: u8, first: u32, second: u32) -> [u8; SIZE] {
+    let [a, b, c, d] = first.to_le_bytes();
+    let [e, f, g, h] = second.to_le_bytes();
+    [kind, a, b, c, d, e, f, g, h]
 }
 
-fn parts(bytes: &[u8]) -> Option<(u8, u32)> {
-    let [kind, a, b, c, d] = bytes.try_into().ok()?;
-    Some((kind, u32::from_le_bytes([a, b, c, d])))
+fn parts(bytes: &[u8]) -> Option<(u8, u32, u32)> {
+    let [kind, a, b, c, d, e, f, g, h] = bytes.try_into().ok()?;
+    let (first, second) = ([a, b, c, d], [e, f, g, h]);
+    Some((kind, u32::from_le_bytes(first), u32::from_le_bytes(second)))
 }
 
 impl Message for ToZygote {
     fn encode(self) -> [u8; SIZE] {
         match self {
-            Self::Fork { worker } => bytes(b'f', worker),
+            Self::Fork { worker, side } => bytes(b'f', worker, side as u32),
         }
     }
 
     fn decode(datagram: &[u8]) -> Option<Self> {
         match parts(datagram)? {
-            (b'f', worker) => Some(Self::Fork { worker }),
+            (b'f', worker, side) => Some(Self::Fork {
+                worker,
+                side: Side::from_number(side)?,
+            }),
             _ => None,
         }
     }
@@ -114,15 +157,18 @@ impl Message for ToZygote {
 impl Message for FromZygote {
     fn encode(self) -> [u8; SIZE] {
         match self {
-            Self::Loaded { apps } => bytes(b'l', apps),
-            Self::ForkFailed { worker } => bytes(b'x', worker),
+            Self::Loaded { apps } => bytes(b'l', apps, 0),
+            Self::ForkFailed { worker, side } => bytes(b'x', worker, side as u32),
         }
     }
 
     fn decode(datagram: &[u8]) -> Option<Self> {
         match parts(datagram)? {
-            (b'l', apps) => Some(Self::Loaded { apps }),
-            (b'x', worker) => Some(Self::ForkFailed { worker }),
+            (b'l', apps, 0) => Some(Self::Loaded { apps }),
+            (b'x', worker, side) => Some(Self::ForkFailed {
+                worker,
+                side: Side::from_number(side)?,
+            }),
             _ => None,
         }
     }
@@ -130,16 +176,17 @@ impl Message for FromZygote {
 
 impl Message for ToWorker {
     fn encode(self) -> [u8; SIZE] {
-        match self {
-            Self::Drain => bytes(b'd', 0),
-            Self::Stop => bytes(b's', 0),
-        }
+        let letter = match self {
+            Self::Drain => b'd',
+            Self::Stop => b's',
+        };
+        bytes(letter, 0, 0)
     }
 
     fn decode(datagram: &[u8]) -> Option<Self> {
         match parts(datagram)? {
-            (b'd', 0) => Some(Self::Drain),
-            (b's', 0) => Some(Self::Stop),
+            (b'd', 0, 0) => Some(Self::Drain),
+            (b's', 0, 0) => Some(Self::Stop),
             _ => None,
         }
     }
@@ -148,15 +195,19 @@ impl Message for ToWorker {
 impl Message for FromWorker {
     fn encode(self) -> [u8; SIZE] {
         match self {
-            Self::Started { pid } => bytes(b'p', pid),
-            Self::Ready { apps } => bytes(b'r', apps),
+            Self::Started { pid } => bytes(b'p', pid, 0),
+            Self::Ready { apps } => bytes(b'r', apps, 0),
+            Self::Retire { why } => bytes(b'e', why as u32, 0),
         }
     }
 
     fn decode(datagram: &[u8]) -> Option<Self> {
         match parts(datagram)? {
-            (b'p', pid) => Some(Self::Started { pid }),
-            (b'r', apps) => Some(Self::Ready { apps }),
+            (b'p', pid, 0) => Some(Self::Started { pid }),
+            (b'r', apps, 0) => Some(Self::Ready { apps }),
+            (b'e', why, 0) => Some(Self::Retire {
+                why: Retirement::from_number(why)?,
+            }),
             _ => None,
         }
     }
@@ -172,18 +223,28 @@ mod tests {
 
     #[test]
     fn every_message_survives_its_datagram() {
-        survives(ToZygote::Fork { worker: 70_000 });
+        let (worker, side) = (70_000, Side::Second);
+        survives(ToZygote::Fork { worker, side });
         survives(FromZygote::Loaded { apps: 3 });
-        survives(FromZygote::ForkFailed { worker: 2 });
+        survives(FromZygote::ForkFailed { worker, side });
         survives(ToWorker::Drain);
         survives(ToWorker::Stop);
         survives(FromWorker::Started { pid: 4_000_000 });
         survives(FromWorker::Ready { apps: 1 });
+        for why in [Retirement::MaxRequests, Retirement::Exception] {
+            survives(FromWorker::Retire { why });
+        }
     }
 
     #[test]
     fn foreign_datagrams_are_not_messages() {
-        for bytes in [&b""[..], b"f", b"f12345", b"?1234"] {
+        for bytes in [
+            &b""[..],
+            b"f",
+            b"f1234567890",
+            b"f\x01\0\0\0\x07\0\0\0",
+            b"?12345678",
+        ] {
             assert_eq!(ToZygote::decode(bytes), None);
             assert_eq!(FromWorker::decode(bytes), None);
         }

@@ -1,8 +1,11 @@
-//! The hot state of an instance in shared memory: one cache line a core, one writer each, read by whoever wants to
-//! know (stats, harakiri, cheaper). The hot path sends no messages.
+//! The hot state of a generation in shared memory: one line a core with one writer each, read by whoever wants to know
+//! (stats, harakiri, cheaper, the `uwsgi` module). The hot path sends no messages.
+//!
+//! A worker's place has two rows of such lines. A process and its successor write different ones, so there is never a
+//! second writer while both live; a row is never cleared, so a worker's total is the sum of both and only grows.
 
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,24 +14,97 @@ use uwgate_sys::memory::SharedSlice;
 use crate::connection::Outcome;
 
 uwgate_sys::shared_struct! {
-    /// What one thread of one worker is doing and has done. Counters outlive the worker: its successor goes on.
+    /// What one thread of one worker is doing and has done. Counters outlive the worker: its successors go on.
     pub struct Core {
         /// Requests begun.
         pub requests: AtomicU64,
+        /// When the current request began, in milliseconds of the monotonic clock; 0 between requests.
+        pub busy_since: AtomicU64,
+        /// When the application wants the current request to end at the latest (`uwsgi.set_user_harakiri`), in
+        /// milliseconds of the monotonic clock; 0 for no such wish.
+        pub deadline: AtomicU64,
+        /// Microseconds spent in requests.
+        pub running: AtomicU64,
+        /// Bytes of answers.
+        pub sent: AtomicU64,
         /// Requests whose application raised.
         pub exceptions: AtomicU64,
         /// Requests whose answer the peer did not take.
         pub write_errors: AtomicU64,
-        /// Bytes of answers.
-        pub sent: AtomicU64,
-        /// Microseconds spent in requests.
-        pub running: AtomicU64,
-        /// When the current request began, in milliseconds of the monotonic clock; 0 between requests.
-        pub busy_since: AtomicU64,
-        /// Open connections of the worker; kept on the line of its first core.
+        /// Requests whose body the peer did not send to its end.
+        pub read_errors: AtomicU64,
+        /// Open connections of the process; kept on the line of its first core.
         pub connections: AtomicU64,
-        /// 1 while the worker takes new connections; on the line of its first core.
+        /// 1 while the process takes new connections; on the line of its first core.
         pub accepting: AtomicU64,
+    }
+}
+
+uwgate_sys::shared_struct! {
+    /// What the master knows of one worker; the master writes it.
+    pub struct Seat {
+        /// The process that serves; 0 while there is none.
+        pub pid: AtomicU64,
+        /// Which of the rows that process writes: a [`Side`].
+        pub side: AtomicU64,
+        /// When it was spawned, in seconds since 1970.
+        pub last_spawn: AtomicU64,
+        /// Processes that have filled the place, less the first.
+        pub respawns: AtomicU64,
+        /// Processes that were killed because a request took too long.
+        pub harakiris: AtomicU64,
+        /// Resident memory when last looked at, in bytes.
+        pub rss: AtomicU64,
+        /// Address space when last looked at, in bytes.
+        pub vsz: AtomicU64,
+        /// Requests of the worker before the current process: what it has begun since is the delta.
+        pub requests_before: AtomicU64,
+        /// 1 when the worker was sent home for want of work (cheaper, idle).
+        pub cheap: AtomicU64,
+    }
+}
+
+/// One of the two rows of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Side {
+    /// The first process's.
+    First = 0,
+    /// Its successor's.
+    Second = 1,
+}
+
+impl Side {
+    /// The row of the other process.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
+        match number {
+            0 => Some(Self::First),
+            1 => Some(Self::Second),
+            _ => None,
+        }
+    }
+}
+
+/// The row that one process writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The worker's number, from 1.
+    pub worker: u32,
+    /// Which of its two.
+    pub side: Side,
+}
+
+impl Row {
+    fn index(self) -> usize {
+        (self.worker.max(1) as usize - 1) * 2 + self.side as usize
     }
 }
 
@@ -53,11 +129,21 @@ fn add(counter: &AtomicU64, by: u64) {
     counter.store(counter.load(Ordering::Relaxed) + by, Ordering::Relaxed);
 }
 
-/// The cores of all workers: `workers` times `cores` lines.
+/// The rows of all workers (`workers` times 2 times `cores` lines) and their seats.
 #[derive(Debug, Clone)]
 pub struct Scoreboard {
     lines: Arc<SharedSlice<Core>>,
+    seats: Arc<SharedSlice<Seat>>,
     cores: usize,
+}
+
+/// The descriptors behind a [`Scoreboard`], for another process.
+#[derive(Debug)]
+pub struct Memory {
+    /// The lines.
+    pub lines: OwnedFd,
+    /// The seats.
+    pub seats: OwnedFd,
 }
 
 impl Scoreboard {
@@ -66,43 +152,71 @@ impl Scoreboard {
     /// # Errors
     /// What the kernel says about memory and descriptors.
     pub fn create(workers: usize, cores: usize) -> io::Result<Self> {
-        let lines = SharedSlice::create(workers.max(1) * cores.max(1))?;
+        let (workers, cores) = (workers.max(1), cores.max(1));
         Ok(Self {
-            lines: Arc::new(lines),
-            cores: cores.max(1),
+            lines: Arc::new(SharedSlice::create(workers * 2 * cores)?),
+            seats: Arc::new(SharedSlice::create(workers)?),
+            cores,
         })
     }
 
-    /// The scoreboard behind an inherited descriptor.
+    /// The scoreboard behind inherited descriptors.
     ///
     /// # Errors
     /// `InvalidData` when it is not of this size.
-    pub fn attach(fd: OwnedFd, workers: usize, cores: usize) -> io::Result<Self> {
-        let lines = SharedSlice::attach(fd, workers.max(1) * cores.max(1))?;
+    pub fn attach(memory: Memory, workers: usize, cores: usize) -> io::Result<Self> {
+        let (workers, cores) = (workers.max(1), cores.max(1));
         Ok(Self {
-            lines: Arc::new(lines),
-            cores: cores.max(1),
+            lines: Arc::new(SharedSlice::attach(memory.lines, workers * 2 * cores)?),
+            seats: Arc::new(SharedSlice::attach(memory.seats, workers)?),
+            cores,
         })
     }
 
     /// For handing it to a child.
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.lines.fd()
+    ///
+    /// # Errors
+    /// When the process has no file descriptors left.
+    pub fn share(&self) -> io::Result<Memory> {
+        let clone = |fd: BorrowedFd<'_>| fd.as_fd().try_clone_to_owned();
+        Ok(Memory {
+            lines: clone(self.lines.fd())?,
+            seats: clone(self.seats.fd())?,
+        })
     }
 
-    /// The line of a core of worker `worker` (from 1).
+    /// How many workers have a place.
+    pub fn workers(&self) -> u32 {
+        u32::try_from(self.seats.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The line of a core of a process.
     ///
     /// # Panics
     /// When there is no such worker or core: both numbers are ours.
-    pub fn core(&self, worker: u32, core: usize) -> &Core {
-        &self.lines[self.first(worker) + core]
+    pub fn core(&self, row: Row, core: usize) -> &Core {
+        &self.lines[row.index() * self.cores + core]
     }
 
-    /// The lines of all cores of a worker.
-    pub fn worker(&self, worker: u32) -> &[Core] {
-        let first = self.first(worker);
+    /// The lines of all cores of a process.
+    pub fn row(&self, row: Row) -> &[Core] {
+        let first = row.index() * self.cores;
         self.lines
             .get(first..first + self.cores)
+            .unwrap_or_default()
+    }
+
+    /// What the master knows of a worker (from 1).
+    pub fn seat(&self, worker: u32) -> Option<&Seat> {
+        self.seats.get((worker as usize).checked_sub(1)?)
+    }
+
+    /// Both rows of a worker: what its processes, one after the other, have done.
+    pub fn worker(&self, worker: u32) -> &[Core] {
+        let side = Side::First;
+        let first = Row { worker, side }.index() * self.cores;
+        self.lines
+            .get(first..first + 2 * self.cores)
             .unwrap_or_default()
     }
 
@@ -116,25 +230,39 @@ impl Scoreboard {
         sum(&self.lines)
     }
 
-    /// Says how many connections a worker has.
-    pub(crate) fn set_connections(&self, worker: u32, open: usize) {
-        self.core(worker, 0)
+    /// Says how many connections a process has.
+    pub(crate) fn set_connections(&self, row: Row, open: usize) {
+        self.core(row, 0)
             .connections
             .store(open as u64, Ordering::Relaxed);
     }
 
-    /// Says whether a worker takes connections.
-    pub(crate) fn set_accepting(&self, worker: u32, accepting: bool) {
-        self.core(worker, 0)
+    /// Says whether a process takes connections.
+    pub(crate) fn set_accepting(&self, row: Row, accepting: bool) {
+        self.core(row, 0)
             .accepting
             .store(accepting.into(), Ordering::Relaxed);
     }
 
-    /// The fewest connections that another worker has which takes new ones and has a core free; `None` when there is
-    /// no such worker.
-    pub(crate) fn least_loaded_sibling(&self, worker: u32) -> Option<u64> {
-        let workers = self.lines.chunks(self.cores).enumerate();
-        let siblings = workers.filter(|(at, _)| *at != worker.max(1) as usize - 1);
+    /// Takes back what a dead process can no longer take back itself.
+    pub(crate) fn clear(&self, row: Row) {
+        for core in self.row(row) {
+            for state in [
+                &core.busy_since,
+                &core.deadline,
+                &core.connections,
+                &core.accepting,
+            ] {
+                state.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The fewest connections that another process has which takes new ones and has a core free; `None` when there is
+    /// no such process.
+    pub(crate) fn least_loaded_sibling(&self, row: Row) -> Option<u64> {
+        let rows = self.lines.chunks(self.cores).enumerate();
+        let siblings = rows.filter(|(at, _)| *at != row.index());
         let free = siblings.filter_map(|(_, cores)| {
             let first = cores.first()?;
             let accepting = first.accepting.load(Ordering::Relaxed) == 1;
@@ -144,10 +272,6 @@ impl Scoreboard {
             (accepting && free).then(|| first.connections.load(Ordering::Relaxed))
         });
         free.min()
-    }
-
-    fn first(&self, worker: u32) -> usize {
-        (worker.max(1) as usize - 1) * self.cores
     }
 }
 

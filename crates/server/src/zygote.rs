@@ -9,6 +9,7 @@ use uwgate_sys::process::{Fork, this, thread_count};
 use crate::host::Host;
 use crate::inherit::Inherited;
 use crate::message::{FromWorker, FromZygote, Message, SIZE, ToWorker, ToZygote};
+use crate::scoreboard::{Row, Side};
 use crate::worker;
 
 /// What the language side of a zygote can do. It is asked from one thread, which is the only one of the process
@@ -77,7 +78,11 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
     let workers = &inherited.options.workers;
     let (lazy, need_app) = (workers.lazy_apps || workers.lazy, workers.need_app);
     let Some(master) = inherited.master.take() else {
-        return serve(inherited, nursery, 1, None, lazy_load(need_app));
+        let alone = Row {
+            worker: 1,
+            side: Side::First,
+        };
+        return serve(inherited, nursery, alone, None, lazy_load(need_app));
     };
     let mut load = lazy_load(need_app);
     if !lazy {
@@ -91,16 +96,17 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
     }
     let apps = load.apps();
     master.send(&FromZygote::Loaded { apps }.encode(), &[])?;
-    while let Some((worker, channel)) = next_fork(&master)? {
+    while let Some((row, channel)) = next_fork(&master)? {
         match nursery.fork() {
             Ok(Fork::Parent(_)) => {}
             Ok(Fork::Child) => {
                 drop(master);
-                return serve(inherited, nursery, worker, Some(channel), load);
+                return serve(inherited, nursery, row, Some(channel), load);
             }
             Err(error) => {
+                let Row { worker, side } = row;
                 tracing::error!("worker {worker} cannot be forked: {error}");
-                master.send(&FromZygote::ForkFailed { worker }.encode(), &[])?;
+                master.send(&FromZygote::ForkFailed { worker, side }.encode(), &[])?;
             }
         }
     }
@@ -128,7 +134,7 @@ impl Load {
 }
 
 /// The next order; `None` when the master is gone.
-fn next_fork(master: &Channel) -> io::Result<Option<(u32, Channel)>> {
+fn next_fork(master: &Channel) -> io::Result<Option<(Row, Channel)>> {
     loop {
         let mut datagram = [0; SIZE];
         let received = master.recv(&mut datagram)?;
@@ -136,10 +142,10 @@ fn next_fork(master: &Channel) -> io::Result<Option<(u32, Channel)>> {
             return Ok(None);
         }
         let order = datagram.get(..received.len).and_then(ToZygote::decode);
-        if let (Some(ToZygote::Fork { worker }), Some(fd)) =
+        if let (Some(ToZygote::Fork { worker, side }), Some(fd)) =
             (order, received.fds.into_iter().next())
         {
-            return Ok(Some((worker, Channel::adopt(fd)?)));
+            return Ok(Some((Row { worker, side }, Channel::adopt(fd)?)));
         }
     }
 }
@@ -152,7 +158,7 @@ const WITHOUT_MASTER: u32 = 60;
 fn serve<N: Nursery>(
     inherited: Inherited,
     nursery: &mut N,
-    worker: u32,
+    row: Row,
     master: Option<Channel>,
     load: Load,
 ) -> io::Result<End> {
@@ -176,14 +182,14 @@ fn serve<N: Nursery>(
     } = inherited;
     let alone = master.is_none();
     let setup = worker::Setup {
-        worker,
+        row,
         options: Arc::clone(&options),
         listeners,
         master,
         scoreboard,
         apps,
     };
-    let order = worker::run(setup, nursery.host(worker))?;
+    let order = worker::run(setup, nursery.host(row.worker))?;
     Ok(match order {
         ToWorker::Stop if alone => End::Stopped,
         ToWorker::Stop | ToWorker::Drain => End::Worker,

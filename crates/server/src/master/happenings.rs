@@ -9,11 +9,14 @@ use uwgate_sys::channel::Channel;
 use uwgate_sys::clock::{Millis, coarse_now};
 
 use super::generation::Key;
+use super::wish::Wish;
 use crate::message::{FromWorker, FromZygote, Message, next_message};
 
 /// What can happen.
 pub(super) enum Happening {
-    Sign(Sign),
+    /// A child process may have ended.
+    Child,
+    Wish(Wish),
     Zygote {
         number: u64,
         heard: Heard<FromZygote>,
@@ -24,15 +27,6 @@ pub(super) enum Happening {
         life: u64,
         heard: Heard<FromWorker>,
     },
-}
-
-/// What a signal asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sign {
-    Child,
-    Reload,
-    Stop,
-    StopNow,
 }
 
 /// What came through a channel.
@@ -53,28 +47,44 @@ impl Happenings {
     /// Listens to signals from now on.
     pub(super) fn subscribe() -> io::Result<Self> {
         let (sender, receiver) = unbounded_channel();
-        let signs = [
-            (SignalKind::child(), Some(Sign::Child)),
-            (SignalKind::hangup(), Some(Sign::Reload)),
-            (SignalKind::terminate(), Some(Sign::Stop)),
-            (SignalKind::interrupt(), Some(Sign::StopNow)),
-            (SignalKind::quit(), Some(Sign::StopNow)),
+        let happenings = Self { sender, receiver };
+        happenings.on_signal(SignalKind::child(), || Some(Happening::Child))?;
+        let wishes = [
+            (SignalKind::hangup(), Some(Wish::Reload)),
+            (SignalKind::terminate(), Some(Wish::Stop)),
+            (SignalKind::interrupt(), Some(Wish::Kill)),
+            (SignalKind::quit(), Some(Wish::Kill)),
             // They would end an unprepared process.
             (SignalKind::user_defined1(), None),
             (SignalKind::user_defined2(), None),
             (SignalKind::alarm(), None),
         ];
-        for (kind, sign) in signs {
-            let (mut signal, sender) = (signal(kind)?, sender.clone());
-            tokio::spawn(async move {
-                while signal.recv().await.is_some() {
-                    if let Some(sign) = sign {
-                        let _ = sender.send(Happening::Sign(sign));
-                    }
-                }
-            });
+        for (kind, wish) in wishes {
+            happenings.on_signal(kind, move || wish.map(Happening::Wish))?;
         }
-        Ok(Self { sender, receiver })
+        Ok(happenings)
+    }
+
+    fn on_signal(
+        &self,
+        kind: SignalKind,
+        happening: impl Fn() -> Option<Happening> + Send + 'static,
+    ) -> io::Result<()> {
+        let (mut signal, sender) = (signal(kind)?, self.sender.clone());
+        tokio::spawn(async move {
+            while signal.recv().await.is_some() {
+                if let Some(happening) = happening() {
+                    let _ = sender.send(happening);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// For a source of wishes of its own.
+    #[allow(dead_code, reason = "the sources come next")]
+    pub(super) fn sender(&self) -> UnboundedSender<Happening> {
+        self.sender.clone()
     }
 
     /// The next happening; `None` when `deadline` passes first.

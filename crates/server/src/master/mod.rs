@@ -8,6 +8,8 @@ mod generation;
 mod happenings;
 mod report;
 mod start;
+mod tick;
+mod wish;
 
 use std::io;
 use std::sync::Arc;
@@ -18,8 +20,9 @@ use uwgate_supervisor::Roster;
 use uwgate_sys::clock::coarse_now;
 use uwgate_sys::process::{self, Exit, Pid};
 
-use self::generation::{Change, Fault, Generation, Key, Standing};
-use self::happenings::{Happening, Happenings, Heard, Sign};
+use self::generation::{Change, Fault, Generation, Hands, Key, Manner, Standing};
+use self::happenings::{Happening, Happenings, Heard};
+use self::tick::Tick;
 use crate::listen::{self, Listening};
 use crate::zygote::End;
 
@@ -96,6 +99,8 @@ fn supervise<L: Launcher>(
             reload_at: None,
             zygote_wait: ZYGOTE_WAIT,
             reload_when_risen: false,
+            manner: Manner::Graceful,
+            tick: Tick::new(&loaded.options),
             ending: None,
         };
         master.raise(loaded)?;
@@ -121,6 +126,9 @@ struct Master<'l, L> {
     zygote_wait: Duration,
     /// A reload was asked for before anything served.
     reload_when_risen: bool,
+    /// How those before the rising generation are to leave.
+    manner: Manner,
+    tick: Tick,
     ending: Option<Ending>,
 }
 
@@ -193,14 +201,12 @@ impl<L: Launcher> Master<'_, L> {
 
     fn handle(&mut self, happening: Happening) {
         match happening {
-            Happening::Sign(Sign::Child) => self.reap(),
-            Happening::Sign(Sign::Reload) => self.reload(),
-            Happening::Sign(Sign::Stop) => self.stop(None),
-            Happening::Sign(Sign::StopNow) => self.stop(Some(QUICK_STOP)),
+            Happening::Child => self.reap(),
+            Happening::Wish(wish) => self.grant(wish),
             Happening::Zygote { number, heard } => self.heard_zygote(number, heard),
             Happening::Worker { key, life, heard } => {
-                self.with(key.generation, |generation, roster, happenings| {
-                    generation.heard_worker(key.worker, life, heard, roster, happenings)
+                self.with(key.generation, |generation, hands| {
+                    generation.heard_worker(key, life, heard, hands)
                 });
             }
         }
@@ -209,14 +215,15 @@ impl<L: Launcher> Master<'_, L> {
     fn deadline(&self) -> Option<uwgate_sys::clock::Millis> {
         let children = self.generations.iter().filter_map(Generation::deadline);
         let kill = self.ending.and_then(|ending| ending.kill_at);
-        children.chain(kill).chain(self.reload_at).min()
+        let others = [kill, self.reload_at, self.tick.deadline()];
+        children.chain(others.into_iter().flatten()).min()
     }
 
     fn handle_time(&mut self) {
         let now = coarse_now();
         if self.reload_at.is_some_and(|at| at <= now) {
             self.reload_at = None;
-            self.reload();
+            self.reload(Manner::Graceful);
         }
         if self
             .ending
@@ -227,6 +234,9 @@ impl<L: Launcher> Master<'_, L> {
         for number in self.numbers() {
             self.with(number, Generation::handle_time);
         }
+        if self.tick.is_due(now) {
+            self.every_second(now);
+        }
     }
 
     fn numbers(&self) -> Vec<u64> {
@@ -234,15 +244,15 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     /// Does something with a generation and draws the consequences.
-    fn with(
-        &mut self,
-        number: u64,
-        act: impl FnOnce(&mut Generation, &mut Roster<Key>, &Happenings) -> Change,
-    ) {
+    fn with(&mut self, number: u64, act: impl FnOnce(&mut Generation, &mut Hands<'_>) -> Change) {
         let Some(generation) = self.generations.iter_mut().find(|it| it.number() == number) else {
             return;
         };
-        match act(generation, &mut self.roster, &self.happenings) {
+        let mut hands = Hands {
+            roster: &mut self.roster,
+            happenings: &self.happenings,
+        };
+        match act(generation, &mut hands) {
             Change::Nothing => {}
             Change::Risen => self.promote(number),
             Change::Failed(fault) => self.fallen(number, fault),
@@ -263,15 +273,15 @@ impl<L: Launcher> Master<'_, L> {
         if let Some(number) = self.zygotes.exited(pid, exit) {
             self.zygote_exited(number, exit);
         } else if let Some(key) = self.roster.exited(pid, exit) {
-            self.with(key.generation, |generation, roster, happenings| {
-                generation.worker_exited(key.worker, exit, roster, happenings)
+            self.with(key.generation, |generation, hands| {
+                generation.worker_exited(key, exit, hands)
             });
         }
     }
 
     fn heard_zygote(&mut self, number: u64, heard: Heard<crate::message::FromZygote>) {
-        self.with(number, |generation, roster, happenings| {
-            generation.heard_zygote(heard, roster, happenings)
+        self.with(number, |generation, hands| {
+            generation.heard_zygote(heard, hands)
         });
     }
 
@@ -326,15 +336,18 @@ impl<L: Launcher> Master<'_, L> {
     /// A rising generation serves: those before it may go.
     fn promote(&mut self, number: u64) {
         self.zygote_wait = ZYGOTE_WAIT;
+        let manner = std::mem::replace(&mut self.manner, Manner::Graceful);
         for older in self.numbers() {
             if older != number {
-                self.with(older, |generation, roster, happenings| {
-                    generation.leave(roster, happenings)
-                });
+                let farewell = match manner {
+                    Manner::Graceful => Generation::leave,
+                    Manner::Brutal => Generation::kill,
+                };
+                self.with(older, farewell);
             }
         }
         if std::mem::take(&mut self.reload_when_risen) {
-            self.reload();
+            self.reload(Manner::Graceful);
         }
     }
 
@@ -373,7 +386,7 @@ impl<L: Launcher> Master<'_, L> {
         self.kill_all();
     }
 
-    fn reload(&mut self) {
+    fn reload(&mut self, manner: Manner) {
         if self.ending.is_some() {
             return;
         }
@@ -393,6 +406,7 @@ impl<L: Launcher> Master<'_, L> {
                 self.with(number, Generation::leave);
             }
         }
+        self.manner = manner;
         tracing::info!("...gracefully reloading: new workers first, then the old ones leave");
         let loaded = match self.launcher.load() {
             Ok(loaded) => loaded,
@@ -410,6 +424,7 @@ impl<L: Launcher> Master<'_, L> {
             return tracing::error!("RELOAD FAILED: the old configuration goes on");
         }
         self.vacuum = loaded.options.sockets.vacuum;
+        self.tick = Tick::new(&loaded.options);
         if let Err(error) = self.raise(&loaded) {
             tracing::error!("RELOAD FAILED: {error}; the old code goes on");
         }

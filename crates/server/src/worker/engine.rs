@@ -12,7 +12,7 @@ use super::offload::Offload;
 use super::settings::Settings;
 use crate::connection::{Outcome, Refusal};
 use crate::log::request::{Context, RequestLog};
-use crate::scoreboard::{Core, Scoreboard};
+use crate::scoreboard::{Core, Row, Scoreboard};
 
 /// One listening socket as its connections see it.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(crate) struct Engine<H> {
     pub(crate) cores: Arc<Cores>,
     log: RequestLog,
     scoreboard: Scoreboard,
-    worker: u32,
+    row: Row,
     draining: AtomicBool,
     /// The sweep from which on new peers are waited for on the spot.
     prompt_from: AtomicU32,
@@ -68,7 +68,7 @@ impl<H> Engine<H> {
         settings: Settings,
         log: RequestLog,
         scoreboard: Scoreboard,
-        worker: u32,
+        row: Row,
     ) -> Self {
         Self {
             host,
@@ -78,7 +78,7 @@ impl<H> Engine<H> {
             offload: Offload::default(),
             log,
             scoreboard,
-            worker,
+            row,
             draining: AtomicBool::new(false),
             prompt_from: AtomicU32::new(0),
             prompt_peers: AtomicU32::new(2 * SLOW_PEER),
@@ -124,7 +124,7 @@ impl<H> Engine<H> {
         }
         let context = Context {
             app,
-            worker_requests: self.scoreboard.worker_requests(self.worker),
+            worker_requests: self.scoreboard.worker_requests(self.row.worker),
             total_requests: self.scoreboard.total_requests(),
             core: CORE.get(),
             begun,
@@ -140,7 +140,7 @@ impl<H> Engine<H> {
     }
 
     fn core(&self) -> &Core {
-        self.scoreboard.core(self.worker, CORE.get())
+        self.scoreboard.core(self.row, CORE.get())
     }
 
     /// Whether answers should tell clients not to come back on their connection.
@@ -149,7 +149,7 @@ impl<H> Engine<H> {
     }
 
     pub(crate) fn start_draining(&self) {
-        self.scoreboard.set_accepting(self.worker, false);
+        self.scoreboard.set_accepting(self.row, false);
         self.draining.store(true, Ordering::Relaxed);
     }
 
@@ -180,28 +180,28 @@ impl<H> Engine<H> {
 
     /// Says that this worker takes connections from now on.
     pub(crate) fn start_accepting(&self) {
-        self.scoreboard.set_connections(self.worker, 0);
-        self.scoreboard.set_accepting(self.worker, true);
+        self.scoreboard.set_connections(self.row, 0);
+        self.scoreboard.set_accepting(self.row, true);
     }
 
     /// Whether a sibling that could take the next connection has fewer than this worker. A connection that is kept
     /// alive stays where it was accepted, so this is where they are spread.
     pub(crate) fn sibling_should_accept(&self) -> bool {
-        let least = self.scoreboard.least_loaded_sibling(self.worker);
+        let least = self.scoreboard.least_loaded_sibling(self.row);
         least.is_some_and(|least| least < self.open() as u64)
     }
 
     /// Whether clients should be asked to connect anew, as siblings have far fewer connections (they were
     /// replaced since, or came later).
     pub(crate) fn is_crowded(&self) -> bool {
-        let least = self.scoreboard.least_loaded_sibling(self.worker);
+        let least = self.scoreboard.least_loaded_sibling(self.row);
         least.is_some_and(|least| self.open() as u64 > least * 2 + CROWD)
     }
 
     /// Counts a connection for as long as the guard lives.
     pub(crate) fn opened(self: &Arc<Self>) -> Open<H> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        self.scoreboard.set_connections(self.worker, before + 1);
+        self.scoreboard.set_connections(self.row, before + 1);
         Open {
             engine: Arc::clone(self),
         }
@@ -217,7 +217,7 @@ impl<H> Drop for Open<H> {
     fn drop(&mut self) {
         let before = self.engine.open.fetch_sub(1, Ordering::Relaxed);
         let engine = &self.engine;
-        engine.scoreboard.set_connections(engine.worker, before - 1);
+        engine.scoreboard.set_connections(engine.row, before - 1);
         if before == 1 && self.engine.is_draining() {
             self.engine.emptied.notify_one();
         }

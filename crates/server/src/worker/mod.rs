@@ -29,12 +29,12 @@ use crate::host::Host;
 use crate::listen::Listening;
 use crate::log::request::RequestLog;
 use crate::message::{FromWorker, Message, ToWorker};
-use crate::scoreboard::Scoreboard;
+use crate::scoreboard::{Row, Scoreboard};
 
 /// What a worker is given.
 pub struct Setup {
-    /// The worker's number, from 1.
-    pub worker: u32,
+    /// The worker's number, and which row of the scoreboard is this process's.
+    pub row: Row,
     /// The typed options.
     pub options: Arc<Options>,
     /// The sockets to accept from.
@@ -64,7 +64,7 @@ pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<ToWorker> {
         settings,
         log,
         setup.scoreboard.clone(),
-        setup.worker,
+        setup.row,
     ));
     let runtime = runtime(threads, &engine)?;
     let result = runtime.block_on(serve(setup, Arc::clone(&engine)));

@@ -12,7 +12,7 @@ use uwgate_config::Options;
 use uwgate_server::Host;
 use uwgate_server::listen::{self, Listening};
 use uwgate_server::message::{FromWorker, Message, SIZE, ToWorker};
-use uwgate_server::scoreboard::Scoreboard;
+use uwgate_server::scoreboard::{Row, Scoreboard, Side};
 use uwgate_server::worker::{self, Setup};
 use uwgate_sys::channel::{self, Channel};
 use uwgate_sys::listener::Address;
@@ -62,7 +62,10 @@ impl Site {
             .iter()
             .map(|it| it.try_clone().expect("a descriptor"));
         let setup = Setup {
-            worker: 1,
+            row: Row {
+                worker: 1,
+                side: Side::First,
+            },
             options: Arc::clone(&self.options),
             listeners: listeners.collect(),
             master: Some(theirs),

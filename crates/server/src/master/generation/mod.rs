@@ -1,0 +1,390 @@
+//! One generation of the application: a zygote that has loaded it, and the workers forked from there.
+
+mod fork;
+mod slot;
+mod standing;
+mod succession;
+
+use std::io;
+
+use uwgate_config::{Loaded, Options};
+use uwgate_supervisor::{Action, Event, Report, Roster, Status};
+use uwgate_sys::channel;
+use uwgate_sys::clock::{Millis, coarse_now};
+use uwgate_sys::process::{self, Exit, Pid, Signal};
+
+use self::fork::Zygote;
+pub(super) use self::slot::Manner;
+use self::slot::Slot;
+pub(super) use self::standing::{Change, Fault, Key, Standing};
+use super::Launcher;
+use super::happenings::{Happenings, Heard};
+use crate::inherit::bequeath;
+use crate::listen::Listening;
+use crate::message::{FromWorker, FromZygote, Message, ToWorker};
+use crate::scoreboard::{Scoreboard, Side};
+use crate::zygote::End;
+
+/// What of the master a generation needs to act.
+pub(super) struct Hands<'m> {
+    /// Live workers of all generations.
+    pub(super) roster: &'m mut Roster<Key>,
+    pub(super) happenings: &'m Happenings,
+}
+
+pub(super) struct Generation {
+    number: u64,
+    standing: Standing,
+    /// Somebody depends on it that there is an application.
+    expects_apps: bool,
+    /// The workers load the applications, not the zygote.
+    lazy_apps: bool,
+    loaded: bool,
+    apps: u32,
+    threads: u32,
+    zygote: Zygote,
+    scoreboard: Scoreboard,
+    slots: Vec<Slot>,
+    /// Workers that a chain reload has yet to replace, one after the other.
+    chain: std::collections::VecDeque<u32>,
+}
+
+impl Generation {
+    /// Starts the zygote.
+    pub(super) fn start<L: Launcher>(
+        number: u64,
+        loaded: &Loaded,
+        listeners: &[Listening],
+        launcher: &L,
+        happenings: &Happenings,
+        expects_apps: bool,
+    ) -> io::Result<Self> {
+        let options = &loaded.options;
+        let scoreboard = super::scoreboard(options)?;
+        let (ours, theirs) = channel::pair()?;
+        let legacy = bequeath(Some(theirs), &loaded.entries, &scoreboard, listeners)?;
+        let mut command = launcher
+            .command(options, &legacy.word)
+            .map_err(io::Error::other)?;
+        command.fds = legacy.fds;
+        let program = command.program.clone();
+        let pid = command.spawn().map_err(|error| {
+            io::Error::other(format!("cannot run {}: {error}", program.display()))
+        })?;
+        let speaking = ours.try_clone()?;
+        happenings.follow_zygote(number, ours)?;
+        Ok(Self {
+            number,
+            standing: Standing::Rising,
+            expects_apps,
+            lazy_apps: options.workers.lazy_apps || options.workers.lazy,
+            loaded: false,
+            apps: 0,
+            threads: options.workers.threads.max(1),
+            zygote: Zygote::new(pid, speaking),
+            scoreboard,
+            slots: slots(options),
+            chain: std::collections::VecDeque::new(),
+        })
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    pub(super) fn apps(&self) -> u32 {
+        self.apps
+    }
+
+    pub(super) fn zygote_pid(&self) -> Pid {
+        self.zygote.pid
+    }
+
+    /// The zygote was reaped.
+    pub(super) fn zygote_gone(&mut self) {
+        self.zygote.alive = false;
+    }
+
+    /// Whether its zygote had the application (or may leave it to the workers).
+    pub(super) fn is_loaded(&self) -> bool {
+        self.loaded
+    }
+
+    /// Whether its workers cannot be replaced.
+    pub(super) fn lost_zygote(&self) -> bool {
+        !self.zygote.alive
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.slots.iter().filter_map(Slot::deadline).min()
+    }
+
+    /// Whether nothing but, at most, a zygote on its way out is left.
+    pub(super) fn is_gone(&self) -> bool {
+        self.standing == Standing::Leaving && self.slots.iter().all(Slot::is_empty)
+    }
+
+    pub(super) fn handle_time(&mut self, hands: &mut Hands<'_>) -> Change {
+        let now = coarse_now();
+        let mut change = Change::Nothing;
+        for key in self.keys() {
+            let Some(slot) = self.slot(key.worker) else {
+                continue;
+            };
+            let actions = slot.at_mut(key.side).child.handle_timer(now);
+            change = change.or(self.act(key, actions, hands));
+        }
+        change
+    }
+
+    pub(super) fn heard_zygote(
+        &mut self,
+        heard: Heard<FromZygote>,
+        hands: &mut Hands<'_>,
+    ) -> Change {
+        match heard {
+            Heard::Message(FromZygote::Loaded { apps }) => {
+                self.loaded = true;
+                self.apps = apps;
+                if apps == 0 && self.expects_apps && !self.lazy_apps {
+                    return no_apps();
+                }
+                self.start_workers(hands)
+            }
+            Heard::Message(FromZygote::ForkFailed { worker, side }) => {
+                self.never_started(self.key(worker, side), hands)
+            }
+            // What follows from it is decided when the process is reaped.
+            Heard::Gone => Change::Nothing,
+        }
+    }
+
+    fn start_workers(&mut self, hands: &mut Hands<'_>) -> Change {
+        if self.slots.is_empty() {
+            self.standing = Standing::Serving;
+            return Change::Risen;
+        }
+        let mut change = Change::Nothing;
+        for worker in self.workers() {
+            change = change.or(self.tell(self.key(worker, Side::First), Event::Start, hands));
+        }
+        change
+    }
+
+    fn never_started(&mut self, key: Key, hands: &mut Hands<'_>) -> Change {
+        let Some(slot) = self.slot(key.worker) else {
+            return Change::Nothing;
+        };
+        let occupant = slot.at_mut(key.side);
+        if !std::mem::take(&mut occupant.awaited) {
+            return Change::Nothing;
+        }
+        hands.roster.failed();
+        self.tell(key, Event::SpawnFailed, hands)
+    }
+
+    pub(super) fn heard_worker(
+        &mut self,
+        key: Key,
+        life: u64,
+        heard: Heard<FromWorker>,
+        hands: &mut Hands<'_>,
+    ) -> Change {
+        let Some(slot) = self.slot(key.worker) else {
+            return Change::Nothing;
+        };
+        let occupant = slot.at_mut(key.side);
+        if occupant.life != life {
+            return Change::Nothing;
+        }
+        match heard {
+            Heard::Message(FromWorker::Started { pid }) => {
+                let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
+                    return Change::Nothing;
+                };
+                occupant.awaited = false;
+                self.worker_started(key, pid, hands)
+            }
+            Heard::Message(FromWorker::Ready { apps }) => {
+                self.apps = self.apps.max(apps);
+                if apps == 0 && self.expects_apps && self.standing == Standing::Rising {
+                    return no_apps();
+                }
+                let change = self.tell(key, Event::Ready, hands);
+                self.take_over(key, hands);
+                change.or(self.risen())
+            }
+            Heard::Message(FromWorker::Retire { why }) => {
+                if self
+                    .slot(key.worker)
+                    .is_some_and(|it| it.current_side() == key.side)
+                {
+                    self.replace(key.worker, Manner::Graceful, &why, hands);
+                }
+                Change::Nothing
+            }
+            Heard::Gone => self.never_started(key, hands),
+        }
+    }
+
+    fn worker_started(&mut self, key: Key, pid: Pid, hands: &mut Hands<'_>) -> Change {
+        let ended = hands.roster.spawned(pid, key);
+        let change = self.tell(key, Event::Spawned(pid), hands);
+        self.seat_process(key, pid);
+        match ended {
+            Some(exit) => change.or(self.worker_exited(key, exit, hands)),
+            None => change,
+        }
+    }
+
+    fn risen(&mut self) -> Change {
+        let all_run = self
+            .slots
+            .iter()
+            .all(|slot| slot.current().child.status() == Status::Running);
+        if self.standing == Standing::Rising && all_run {
+            self.standing = Standing::Serving;
+            return Change::Risen;
+        }
+        Change::Nothing
+    }
+
+    pub(super) fn worker_exited(&mut self, key: Key, exit: Exit, hands: &mut Hands<'_>) -> Change {
+        self.scoreboard.clear(key.row());
+        if let Some(slot) = self.slot(key.worker) {
+            slot.at_mut(key.side).channel = None;
+        }
+        let change = self.tell(key, Event::Exited(exit), hands);
+        self.unseat_process(key);
+        self.predecessor_gone(key, hands);
+        change
+    }
+
+    /// A newer generation serves.
+    pub(super) fn leave(&mut self, hands: &mut Hands<'_>) -> Change {
+        self.end(Event::Stop, ToWorker::Drain, hands)
+    }
+
+    /// The instance stops.
+    pub(super) fn stop(&mut self, hands: &mut Hands<'_>) -> Change {
+        self.end(Event::Stop, ToWorker::Stop, hands)
+    }
+
+    /// No patience any more.
+    pub(super) fn kill(&mut self, hands: &mut Hands<'_>) -> Change {
+        self.end(Event::Kill, ToWorker::Stop, hands)
+    }
+
+    fn end(&mut self, event: Event, farewell: ToWorker, hands: &mut Hands<'_>) -> Change {
+        let was_leaving = self.standing == Standing::Leaving;
+        self.standing = Standing::Leaving;
+        // No worker will be replaced, and its sockets must not stay open behind our back.
+        self.zygote.let_go();
+        self.chain.clear();
+        for slot in &mut self.slots {
+            slot.handover = slot::Handover::None;
+            for occupant in slot.occupants_mut() {
+                occupant.farewell = farewell;
+                let asked = was_leaving || occupant.child.status() == Status::Stopping;
+                // Already asked to leave, and now to hurry: the state machine has nothing to add.
+                if asked && let Some(channel) = &occupant.channel {
+                    let _ = channel.send(&farewell.encode(), &[]);
+                }
+            }
+        }
+        for key in self.keys() {
+            self.tell(key, event, hands);
+        }
+        if !self.loaded && self.zygote.alive {
+            // It may be deep in an import.
+            let _ = process::kill(self.zygote.pid, Signal::KILL);
+        }
+        Change::Nothing
+    }
+
+    fn workers(&self) -> std::ops::RangeInclusive<u32> {
+        1..=u32::try_from(self.slots.len()).unwrap_or(u32::MAX)
+    }
+
+    fn key(&self, worker: u32, side: Side) -> Key {
+        Key {
+            generation: self.number,
+            worker,
+            side,
+        }
+    }
+
+    /// Both sides of every slot.
+    fn keys(&self) -> Vec<Key> {
+        let both = |worker| [Side::First, Side::Second].map(|side| self.key(worker, side));
+        self.workers().flat_map(both).collect()
+    }
+
+    fn slot(&mut self, worker: u32) -> Option<&mut Slot> {
+        self.slots.get_mut((worker as usize).checked_sub(1)?)
+    }
+
+    fn tell(&mut self, key: Key, event: Event, hands: &mut Hands<'_>) -> Change {
+        let Some(slot) = self.slot(key.worker) else {
+            return Change::Nothing;
+        };
+        let actions = slot.at_mut(key.side).child.handle(event, coarse_now());
+        self.act(key, actions, hands)
+    }
+
+    /// Does what the state machine of a process asks for.
+    fn act(&mut self, key: Key, actions: Vec<Action>, hands: &mut Hands<'_>) -> Change {
+        let mut change = Change::Nothing;
+        for action in actions {
+            match action {
+                Action::Spawn => {
+                    if let Err(error) = self.fork(key, hands) {
+                        tracing::error!("worker {} cannot be started: {error}", key.worker);
+                        change = change.or(self.tell(key, Event::SpawnFailed, hands));
+                    }
+                }
+                Action::Signal(pid, kind) => self.signal(key, pid, kind),
+                Action::Report(report) => {
+                    self.report(key, report);
+                    change = change.or(self.judge(report));
+                }
+                Action::Finished(_) => {}
+            }
+        }
+        change
+    }
+
+    fn report(&self, key: Key, report: Report) {
+        let again = self
+            .scoreboard
+            .seat(key.worker)
+            .is_some_and(|seat| seat.last_spawn.load(std::sync::atomic::Ordering::Relaxed) > 0);
+        super::report::log(key.worker, self.threads, again, report);
+    }
+
+    /// A worker of a rising generation that dies before it was ready takes the generation with it.
+    fn judge(&self, report: Report) -> Change {
+        match report {
+            Report::Died {
+                exit,
+                was_ready: false,
+                ..
+            } if self.standing == Standing::Rising => Change::Failed(exit.into()),
+            _ => Change::Nothing,
+        }
+    }
+}
+
+fn no_apps() -> Change {
+    tracing::error!("the new code has no application");
+    Change::Failed(Fault::Ended(End::NoApp.code()))
+}
+
+fn slots(options: &Options) -> Vec<Slot> {
+    let slots = (0..options.workers.processes).map(|_| Slot::new());
+    slots.collect()
+}

@@ -1,0 +1,45 @@
+//! What the master looks at once a second, if an option asks for it: otherwise it sleeps until something happens.
+
+use std::time::Duration;
+
+use uwgate_config::Options;
+use uwgate_sys::clock::{Millis, coarse_now};
+
+use super::{Launcher, Master};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// When the next look is due.
+#[derive(Debug)]
+pub(super) struct Tick {
+    at: Option<Millis>,
+}
+
+impl Tick {
+    pub(super) fn new(options: &Options) -> Self {
+        let at = is_wanted(options).then(|| coarse_now() + SECOND);
+        Self { at }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.at
+    }
+
+    /// Whether it is time. The next look is a second from now, however late this one is.
+    pub(super) fn is_due(&mut self, now: Millis) -> bool {
+        let due = self.at.is_some_and(|at| at <= now);
+        if due {
+            self.at = Some(now + SECOND);
+        }
+        due
+    }
+}
+
+/// Whether an option needs somebody to look every second.
+fn is_wanted(_options: &Options) -> bool {
+    false
+}
+
+impl<L: Launcher> Master<'_, L> {
+    pub(super) fn every_second(&mut self, _now: Millis) {}
+}
