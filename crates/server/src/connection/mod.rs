@@ -365,6 +365,7 @@ impl Connection {
             return Step::Then(Next::Close);
         };
         engine.log_request(request, response.tally(), answered.app, answered.begun);
+        request.forget_notes();
         let read = request.skip_rest();
         if response.keeps_alive() && read {
             request.compact();

@@ -1,6 +1,7 @@
 //! One request and its answer as two halves the host owns while it serves: [`Request`] is read from, [`Response`]
 //! is written to. Both block, with the host detached, only where the thread really has to wait.
 
+mod notes;
 mod request;
 mod response;
 mod spool;
@@ -8,6 +9,7 @@ mod spool;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub use notes::Notes;
 pub(crate) use request::{Block, SpoolError, Trust};
 pub use request::{Body, Chunked, Request};
 pub use response::{FileRange, Response, Sent, Tally};

@@ -1,11 +1,12 @@
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use uwgate_http::ChunkedDecoder;
 use uwsgi_codec::Vars;
 
+use super::notes::Notes;
 use super::spool::Spool;
 use super::{Detach, Socket, detached, shrink};
 
@@ -39,6 +40,8 @@ pub struct Request {
     spool: Option<Box<Spool>>,
     /// Why no more can be read, once that is so.
     broken: Option<io::ErrorKind>,
+    /// What the application has noted for the log.
+    notes: Option<Box<Notes>>,
 }
 
 /// What a peer is believed, by the options that name it.
@@ -137,7 +140,28 @@ impl Request {
             detach,
             spool: None,
             broken: None,
+            notes: None,
         })
+    }
+
+    /// What the application has noted for the log; `None` when it has not.
+    pub fn notes(&self) -> Option<&Notes> {
+        self.notes.as_deref()
+    }
+
+    /// For noting something.
+    pub fn notes_mut(&mut self) -> &mut Notes {
+        self.notes.get_or_insert_default()
+    }
+
+    /// Makes ready for the next request of the connection.
+    pub(crate) fn forget_notes(&mut self) {
+        self.notes = None;
+    }
+
+    /// The connection to the client or front server.
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// The CGI variables, checked when the request arrived.

@@ -47,6 +47,8 @@ enum Stage {
     Head(PendingHead),
     Body(BodyFramer),
     Finished,
+    /// Ended before the application was done; what it still says goes nowhere.
+    Disconnected,
 }
 
 /// A part of a file to be sent by `sendfile(2)`.
@@ -174,20 +176,25 @@ impl Response {
     }
 
     /// Whether a head was begun.
+    ///
+    /// After [`Response::disconnect`] it may be begun as if nothing had been.
     pub fn is_started(&self) -> bool {
-        !matches!(self.stage, Stage::Unstarted)
+        !matches!(self.stage, Stage::Unstarted | Stage::Disconnected)
     }
 
     /// Whether the head is out (or on its way): it cannot be changed any more.
     pub fn is_sent(&self) -> bool {
-        matches!(self.stage, Stage::Body(_) | Stage::Finished)
+        matches!(
+            self.stage,
+            Stage::Body(_) | Stage::Finished | Stage::Disconnected
+        )
     }
 
     /// The Content-Length the application has given.
     pub fn content_length(&self) -> Option<u64> {
         match &self.stage {
             Stage::Head(head) => head.content_length(),
-            Stage::Unstarted | Stage::Body(_) | Stage::Finished => None,
+            Stage::Unstarted | Stage::Body(_) | Stage::Finished | Stage::Disconnected => None,
         }
     }
 
@@ -269,6 +276,21 @@ impl Response {
         self.stage = Stage::Finished;
     }
 
+    /// Ends the answer for the client while the application goes on: what was written is sent, the rest will be
+    /// thrown away, and the connection takes no further request.
+    ///
+    /// # Errors
+    /// `TimedOut` when the client takes nothing for `socket-timeout`; whatever the kernel says when it is gone.
+    pub fn disconnect(&mut self) -> io::Result<()> {
+        self.finish()?;
+        while self.send_pending()? == Sent::SocketFull {
+            self.wait()?;
+        }
+        self.keep_alive = false;
+        self.stage = Stage::Disconnected;
+        socket::shutdown_write(self.socket.as_fd())
+    }
+
     fn finish_head(&mut self, whole_body: Option<u64>) {
         let Stage::Head(head) = &self.stage else {
             return;
@@ -288,8 +310,12 @@ impl Response {
     /// Frames a piece. A small one waits in `out`, of a large one what the socket does not take.
     fn put(&mut self, chunk: &[u8]) -> io::Result<()> {
         self.check()?;
-        let Stage::Body(framer) = &mut self.stage else {
-            return Err(io::Error::other("the response was not started"));
+        let framer = match &mut self.stage {
+            Stage::Body(framer) => framer,
+            Stage::Disconnected => return Ok(()),
+            Stage::Unstarted | Stage::Head(_) | Stage::Finished => {
+                return Err(io::Error::other("the response was not started"));
+            }
         };
         let piece = framer.frame(chunk.len());
         let chunk = chunk.get(..piece.take).unwrap_or_default();

@@ -41,9 +41,6 @@ thread_local! {
 impl RequestLog {
     /// Logs an answered request.
     pub(crate) fn request(&self, vars: Vars<'_>, block: usize, tally: &Tally, context: &Context) {
-        if !self.enabled {
-            return;
-        }
         LINE.with_borrow_mut(|line| {
             line.clear();
             // Writing to a Vec cannot fail.

@@ -119,7 +119,8 @@ impl<H> Engine<H> {
         app: Option<u16>,
         begun: Instant,
     ) {
-        if !self.log.enabled {
+        let wanted = || request.notes().is_some_and(|notes| notes.log_anyway);
+        if !self.log.enabled && !wanted() {
             return;
         }
         let context = Context {
