@@ -21,8 +21,10 @@ const ENTRIES: RawFd = 4;
 const LINES: RawFd = 5;
 /// The scoreboard's seats.
 const SEATS: RawFd = 6;
+/// The scoreboard's exhibits; nothing there where requests in flight are not shown.
+const EXHIBITS: RawFd = 7;
 /// The first listening socket.
-const LISTENERS: RawFd = 7;
+const LISTENERS: RawFd = 8;
 
 /// Everything the master hands over.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ pub(crate) fn bequeath(
     fds.push((memory::memfd("uwgate-options", &text)?, ENTRIES));
     let memory = scoreboard.share()?;
     fds.extend([(memory.lines, LINES), (memory.seats, SEATS)]);
+    fds.extend(memory.exhibits.map(|exhibits| (exhibits, EXHIBITS)));
     for (number, listening) in (LISTENERS..).zip(listeners) {
         word.push(letter(listening.protocol));
         let fd = listening.listener.fd.as_fd().try_clone_to_owned()?;
@@ -105,9 +108,11 @@ impl Inherited {
         }
         let workers = &options.workers;
         let (processes, threads) = (workers.processes as usize, workers.threads as usize);
+        let exhibits = shows_requests(&options).then(|| inherited(EXHIBITS));
         let memory = Memory {
             lines: inherited(LINES)?,
             seats: inherited(SEATS)?,
+            exhibits: exhibits.transpose()?,
         };
         let scoreboard = Scoreboard::attach(memory, processes, threads)?;
         Ok(Self {
@@ -118,6 +123,11 @@ impl Inherited {
             scoreboard,
         })
     }
+}
+
+/// Whether somebody may ask what a worker is doing: the stats server, or harakiri.
+pub(crate) fn shows_requests(_options: &Options) -> bool {
+    false
 }
 
 fn unexpected(word: &str) -> io::Error {

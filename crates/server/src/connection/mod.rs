@@ -321,7 +321,7 @@ impl Connection {
             return Step::Then(Next::Close);
         };
         response.begin(rules);
-        let begun = engine.begin(turn.as_ref());
+        let begun = engine.begin(turn.as_ref(), &request);
         let served = engine.host.serve(request, response);
         self.request = served.request;
         self.response = served.response;

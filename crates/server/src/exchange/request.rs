@@ -169,7 +169,8 @@ impl Request {
         Vars::revisited(self.block(), self.var_count)
     }
 
-    fn block(&self) -> &[u8] {
+    /// The var block.
+    pub(crate) fn block(&self) -> &[u8] {
         match &self.block {
             Block::Received(range) => self.received.get(range.clone()).unwrap_or_default(),
             Block::Translated(block) => block,

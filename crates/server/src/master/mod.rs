@@ -66,7 +66,9 @@ pub fn run<L: Launcher>(loaded: &Loaded, launcher: &L) -> i32 {
 
 pub(crate) fn scoreboard(options: &Options) -> io::Result<crate::scoreboard::Scoreboard> {
     let workers = &options.workers;
-    crate::scoreboard::Scoreboard::create(workers.processes as usize, workers.threads as usize)
+    let (processes, threads) = (workers.processes as usize, workers.threads as usize);
+    let exhibits = crate::inherit::shows_requests(options);
+    crate::scoreboard::Scoreboard::create(processes, threads, exhibits)
 }
 
 fn supervise<L: Launcher>(

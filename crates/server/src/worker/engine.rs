@@ -11,6 +11,7 @@ use super::idle::Watches;
 use super::offload::Offload;
 use super::settings::Settings;
 use crate::connection::{Outcome, Refusal};
+use crate::exchange::Request;
 use crate::log::request::{Context, RequestLog};
 use crate::scoreboard::{Core, Row, Scoreboard};
 
@@ -96,10 +97,13 @@ impl<H> Engine<H> {
     }
 
     /// Notes that this thread begins a request.
-    pub(crate) fn begin(&self, turn: Option<&Turn>) -> Instant {
+    pub(crate) fn begin(&self, turn: Option<&Turn>, request: &Request) -> Instant {
         if let Some(turn) = turn {
             CORE.set(turn.number());
             super::handover::let_another_watch();
+        }
+        if let Some(exhibit) = self.scoreboard.exhibit(self.row, CORE.get()) {
+            exhibit.show(request.block());
         }
         self.core().begin();
         Instant::now()
@@ -114,7 +118,7 @@ impl<H> Engine<H> {
     /// Logs the request that was just answered.
     pub(crate) fn log_request(
         &self,
-        request: &crate::exchange::Request,
+        request: &Request,
         tally: &crate::exchange::Tally,
         app: Option<u16>,
         begun: Instant,

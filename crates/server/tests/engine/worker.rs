@@ -56,7 +56,7 @@ impl Site {
     pub(crate) fn worker(&self, host: impl Host) -> Worker {
         let (master, theirs) = channel::pair().expect("a channel");
         let workers = &self.options.workers;
-        let scoreboard = Scoreboard::create(1, workers.threads as usize).expect("memory");
+        let scoreboard = Scoreboard::create(1, workers.threads as usize, false).expect("memory");
         let listeners = self
             .listeners
             .iter()

@@ -4,6 +4,8 @@
 //! A worker's place has two rows of such lines. A process and its successor write different ones, so there is never a
 //! second writer while both live; a row is never cleared, so a worker's total is the sum of both and only grows.
 
+mod exhibit;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use uwgate_sys::memory::SharedSlice;
 
+pub use self::exhibit::Exhibit;
 use crate::connection::Outcome;
 
 uwgate_sys::shared_struct! {
@@ -134,6 +137,7 @@ fn add(counter: &AtomicU64, by: u64) {
 pub struct Scoreboard {
     lines: Arc<SharedSlice<Core>>,
     seats: Arc<SharedSlice<Seat>>,
+    exhibits: Option<Arc<SharedSlice<Exhibit>>>,
     cores: usize,
 }
 
@@ -144,16 +148,20 @@ pub struct Memory {
     pub lines: OwnedFd,
     /// The seats.
     pub seats: OwnedFd,
+    /// The blocks of requests in flight, where they are shown.
+    pub exhibits: Option<OwnedFd>,
 }
 
 impl Scoreboard {
-    /// New shared memory, all zero, for the master to make.
+    /// New shared memory, all zero, for the master to make; `exhibits`: requests in flight are to be seen in it.
     ///
     /// # Errors
     /// What the kernel says about memory and descriptors.
-    pub fn create(workers: usize, cores: usize) -> io::Result<Self> {
+    pub fn create(workers: usize, cores: usize, exhibits: bool) -> io::Result<Self> {
         let (workers, cores) = (workers.max(1), cores.max(1));
+        let exhibits = exhibits.then(|| SharedSlice::create(workers * 2 * cores));
         Ok(Self {
+            exhibits: exhibits.transpose()?.map(Arc::new),
             lines: Arc::new(SharedSlice::create(workers * 2 * cores)?),
             seats: Arc::new(SharedSlice::create(workers)?),
             cores,
@@ -166,7 +174,10 @@ impl Scoreboard {
     /// `InvalidData` when it is not of this size.
     pub fn attach(memory: Memory, workers: usize, cores: usize) -> io::Result<Self> {
         let (workers, cores) = (workers.max(1), cores.max(1));
+        let exhibits = memory.exhibits;
+        let exhibits = exhibits.map(|fd| SharedSlice::attach(fd, workers * 2 * cores));
         Ok(Self {
+            exhibits: exhibits.transpose()?.map(Arc::new),
             lines: Arc::new(SharedSlice::attach(memory.lines, workers * 2 * cores)?),
             seats: Arc::new(SharedSlice::attach(memory.seats, workers)?),
             cores,
@@ -182,6 +193,10 @@ impl Scoreboard {
         Ok(Memory {
             lines: clone(self.lines.fd())?,
             seats: clone(self.seats.fd())?,
+            exhibits: match &self.exhibits {
+                Some(exhibits) => Some(clone(exhibits.fd())?),
+                None => None,
+            },
         })
     }
 
@@ -196,6 +211,11 @@ impl Scoreboard {
     /// When there is no such worker or core: both numbers are ours.
     pub fn core(&self, row: Row, core: usize) -> &Core {
         &self.lines[row.index() * self.cores + core]
+    }
+
+    /// The block of the request that a core of a process serves; `None` where they are not shown.
+    pub fn exhibit(&self, row: Row, core: usize) -> Option<&Exhibit> {
+        self.exhibits.as_ref()?.get(row.index() * self.cores + core)
     }
 
     /// The lines of all cores of a process.
