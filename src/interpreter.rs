@@ -36,6 +36,10 @@ impl uwgate_server::master::Launcher for Launcher {
         super::load(&self.args)
     }
 
+    fn arguments(&self) -> &[OsString] {
+        &self.args
+    }
+
     fn command(&self, options: &Options, word: &str) -> Result<Spawn, String> {
         let program = interpreter(&options.python)?;
         let host = |name| find_host(name).map_or_else(OsString::new, PathBuf::into_os_string);

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use uwgate_config::{Finding, Loaded, Located, Severity, cli};
-use uwgate_server::master;
+use uwgate_server::master::{self, Heritage};
 use uwgate_sys::process;
 
 fn main() -> ExitCode {
@@ -24,7 +24,8 @@ fn main() -> ExitCode {
         Some("check") => explain(cli::check, &args),
         Some("config") => explain(cli::config, &args),
         Some("help" | "--help" | "-h") => explain(cli::help, &args),
-        Some(_) => serve(args),
+        Some(master::SUCCESSOR) => succeed(args),
+        Some(_) => serve(args, None),
     }
 }
 
@@ -38,8 +39,26 @@ fn explain(
     subcommand(args, &mut io::stdout().lock()).unwrap_or(ExitCode::FAILURE)
 }
 
+/// Goes on with what this process had before it became this binary: `--succeed FD ARGUMENTS`.
+fn succeed(mut args: Vec<OsString>) -> ExitCode {
+    let fd = args.get(1).and_then(|fd| fd.to_str()?.parse().ok());
+    let heritage = fd
+        .ok_or_else(|| io::Error::other("no descriptor"))
+        .and_then(Heritage::take);
+    match heritage {
+        Ok(heritage) => serve(args.split_off(2), Some(heritage)),
+        Err(error) => {
+            tracing::error!(
+                "{} is for a master that is upgraded: {error}",
+                master::SUCCESSOR
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Runs the instance that `args` describe.
-fn serve(args: Vec<OsString>) -> ExitCode {
+fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
     let launcher = interpreter::Launcher { args };
     let loaded = match load(&launcher.args) {
         Ok(loaded) => loaded,
@@ -67,7 +86,7 @@ fn serve(args: Vec<OsString>) -> ExitCode {
     if let Some(code) = loaded.exit {
         return ExitCode::from(code);
     }
-    let code = master::run(&loaded, &launcher);
+    let code = master::run(&loaded, &launcher, heritage);
     match &loaded.fallback_config {
         Some(file) if code == FAILED_TO_START => fall_back(file),
         _ => exit_code(code),

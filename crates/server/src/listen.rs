@@ -17,8 +17,8 @@ pub struct Listening {
     pub protocol: Protocol,
     /// The socket.
     pub listener: Listener,
-    /// The address as the options name it; `None` for a socket that was inherited.
-    asked: Option<uwgate_config::Address>,
+    /// The address as the options name it; `None` for a socket that a worker was given.
+    asked: Option<String>,
 }
 
 impl std::fmt::Display for Listening {
@@ -51,6 +51,20 @@ impl Listening {
             listener,
             asked: None,
         }
+    }
+
+    /// A socket that was bound for this address of the options, by this process before an exec.
+    pub(crate) fn asked_before(protocol: Protocol, listener: Listener, asked: String) -> Self {
+        Self {
+            protocol,
+            listener,
+            asked: Some(asked),
+        }
+    }
+
+    /// The address as the options name it.
+    pub(crate) fn asked(&self) -> &str {
+        self.asked.as_deref().unwrap_or_default()
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -112,7 +126,7 @@ fn reuse_or_bind(
     open: &[Listening],
     bind: &Bind,
 ) -> io::Result<Listening> {
-    let asked = Some(spec.value.address.clone());
+    let asked = Some(spec.value.address.to_string());
     if let Some(before) = open.iter().find(|before| before.asked == asked) {
         return Ok(Listening {
             protocol: spec.value.protocol,

@@ -6,9 +6,12 @@
 
 mod generation;
 mod happenings;
+mod heritage;
 mod report;
 mod start;
 mod tick;
+mod upgrade;
+mod veterans;
 mod wish;
 
 use std::io;
@@ -22,7 +25,11 @@ use uwgate_sys::process::{self, Exit, Pid};
 
 use self::generation::{Change, Fault, Generation, Hands, Key, Manner, Standing};
 use self::happenings::{Happening, Happenings, Heard};
+pub use self::heritage::Heritage;
 use self::tick::Tick;
+pub use self::upgrade::SUCCESSOR;
+use self::upgrade::Upgrade;
+use self::veterans::{Veteran, Veterans};
 use crate::listen::{self, Listening};
 use crate::zygote::End;
 
@@ -33,6 +40,9 @@ pub trait Launcher {
     /// # Errors
     /// What is wrong with it, all at once.
     fn load(&self) -> Result<Loaded, Vec<Finding>>;
+
+    /// The command line without the program's name, for a newer binary to take over with.
+    fn arguments(&self) -> &[std::ffi::OsString];
 
     /// The command that becomes a zygote (or, without master, the worker). `word` is to be handed to
     /// [`Inherited::take`](crate::inherit::Inherited::take) there.
@@ -51,9 +61,10 @@ const ZYGOTE_WAIT: Duration = Duration::from_secs(1);
 /// The longest such wait.
 const ZYGOTE_WAIT_AT_MOST: Duration = Duration::from_secs(30);
 
-/// Runs an instance until it is told to stop. Returns the process's exit code.
-pub fn run<L: Launcher>(loaded: &Loaded, launcher: &L) -> i32 {
-    match start::start(loaded, launcher) {
+/// Runs an instance until it is told to stop. Returns the process's exit code. `heritage`: what the process had as an
+/// instance before it became this binary.
+pub fn run<L: Launcher>(loaded: &Loaded, launcher: &L, heritage: Option<Heritage>) -> i32 {
+    match start::start(loaded, launcher, heritage) {
         Ok(code) => code,
         Err(problems) => {
             for problem in problems {
@@ -75,6 +86,7 @@ fn supervise<L: Launcher>(
     loaded: &Loaded,
     listeners: Vec<Listening>,
     launcher: &L,
+    veterans: Vec<Veteran>,
 ) -> io::Result<i32> {
     process::become_subreaper()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -103,9 +115,19 @@ fn supervise<L: Launcher>(
             reload_when_risen: false,
             manner: Manner::Graceful,
             tick: Tick::new(&loaded.options),
+            veterans: Veterans::new(veterans),
+            upgrade: None,
             ending: None,
         };
-        master.raise(loaded)?;
+        // Of those who ended while nobody listened.
+        master.reap();
+        if let Err(error) = master.raise(loaded) {
+            if !master.veterans.are_serving() {
+                return Err(error);
+            }
+            tracing::error!("{error}");
+            master.try_again();
+        }
         Ok(master.live().await)
     })
 }
@@ -131,6 +153,9 @@ struct Master<'l, L> {
     /// How those before the rising generation are to leave.
     manner: Manner,
     tick: Tick,
+    /// Workers of the binary that this process was before.
+    veterans: Veterans,
+    upgrade: Option<Upgrade>,
     ending: Option<Ending>,
 }
 
@@ -152,13 +177,16 @@ impl<L: Launcher> Master<'_, L> {
                 Some(happening) => self.handle(happening),
                 None => self.handle_time(),
             }
+            self.upgrade().await;
             self.bury_generations();
         }
     }
 
     fn ended(&self) -> Option<i32> {
         let ending = self.ending?;
-        (self.generations.is_empty() && self.zygotes.is_empty()).then_some(ending.code)
+        let nobody =
+            self.generations.is_empty() && self.zygotes.is_empty() && self.veterans.is_empty();
+        nobody.then_some(ending.code)
     }
 
     fn leave(&mut self, code: i32) -> i32 {
@@ -217,7 +245,12 @@ impl<L: Launcher> Master<'_, L> {
     fn deadline(&self) -> Option<uwgate_sys::clock::Millis> {
         let children = self.generations.iter().filter_map(Generation::deadline);
         let kill = self.ending.and_then(|ending| ending.kill_at);
-        let others = [kill, self.reload_at, self.tick.deadline()];
+        let others = [
+            kill,
+            self.reload_at,
+            self.tick.deadline(),
+            self.veterans.deadline(),
+        ];
         children.chain(others.into_iter().flatten()).min()
     }
 
@@ -236,6 +269,7 @@ impl<L: Launcher> Master<'_, L> {
         for number in self.numbers() {
             self.with(number, Generation::handle_time);
         }
+        self.veterans.handle_time(now);
         if self.tick.is_due(now) {
             self.every_second(now);
         }
@@ -278,6 +312,8 @@ impl<L: Launcher> Master<'_, L> {
             self.with(key.generation, |generation, hands| {
                 generation.worker_exited(key, exit, hands)
             });
+        } else if !self.trial_ended(pid, exit) {
+            self.veterans.exited(pid);
         }
     }
 
@@ -339,6 +375,7 @@ impl<L: Launcher> Master<'_, L> {
     fn promote(&mut self, number: u64) {
         self.zygote_wait = ZYGOTE_WAIT;
         let manner = std::mem::replace(&mut self.manner, Manner::Graceful);
+        self.veterans.leave();
         for older in self.numbers() {
             if older != number {
                 let farewell = match manner {
@@ -354,7 +391,7 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     fn is_serving(&self) -> bool {
-        self.is_any(Standing::Serving)
+        self.is_any(Standing::Serving) || self.veterans.are_serving()
     }
 
     fn is_any(&self, standing: Standing) -> bool {
@@ -372,6 +409,9 @@ impl<L: Launcher> Master<'_, L> {
         }
         if self.is_serving() {
             tracing::error!("RELOAD FAILED: the new code cannot serve; the old code goes on");
+            if self.veterans.are_serving() {
+                return self.try_again();
+            }
             return self.replace_zygote();
         }
         match fault {
@@ -389,7 +429,7 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     fn reload(&mut self, manner: Manner) {
-        if self.ending.is_some() {
+        if self.ending.is_some() || self.upgrade_if_newer() {
             return;
         }
         if !self.is_serving() && self.is_any(Standing::Rising) {
@@ -457,6 +497,7 @@ impl<L: Launcher> Master<'_, L> {
         for number in self.numbers() {
             self.with(number, Generation::stop);
         }
+        self.veterans.stop();
         self.close_sockets();
     }
 
@@ -464,6 +505,7 @@ impl<L: Launcher> Master<'_, L> {
         if let Some(ending) = &mut self.ending {
             ending.kill_at = None;
         }
+        self.veterans.kill();
         for number in self.numbers() {
             self.with(number, Generation::kill);
         }

@@ -5,12 +5,21 @@ use std::io;
 use uwgate_config::{Loaded, Options};
 use uwgate_sys::process::{self, Identity, Signal};
 
-use super::{Launcher, scoreboard, supervise};
+use super::{Heritage, Launcher, scoreboard, supervise};
 use crate::listen::{self, Listening};
 
 /// Returns the exit code of an instance that ran, or why it does not.
-pub(super) fn start<L: Launcher>(loaded: &Loaded, launcher: &L) -> Result<i32, Vec<String>> {
+pub(super) fn start<L: Launcher>(
+    loaded: &Loaded,
+    launcher: &L,
+    heritage: Option<Heritage>,
+) -> Result<i32, Vec<String>> {
     let options = &loaded.options;
+    let is_successor = heritage.is_some();
+    let Heritage {
+        listeners: open,
+        veterans,
+    } = heritage.unwrap_or_default();
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
     let signals = [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP];
     uwgate_sys::signals::block(&signals).map_err(|error| vec![error.to_string()])?;
@@ -19,16 +28,22 @@ pub(super) fn start<L: Launcher>(loaded: &Loaded, launcher: &L) -> Result<i32, V
     launcher
         .command(options, "-")
         .map_err(|problem| vec![problem])?;
-    crate::log::redirect(&options.log.logto).map_err(|problem| vec![problem])?;
-    let listeners = listen::bind(options)?;
+    if !is_successor {
+        crate::log::redirect(&options.log.logto).map_err(|problem| vec![problem])?;
+    }
+    let listeners = listen::rebind(options, &open)?;
+    drop(open);
     for listening in &listeners {
         tracing::info!("{listening}");
     }
-    become_identity(identity.as_ref()).map_err(|problem| vec![problem])?;
-    crate::log::redirect(&options.log.logto2).map_err(|problem| vec![problem])?;
+    // A successor is what its former self has become.
+    if !is_successor {
+        become_identity(identity.as_ref()).map_err(|problem| vec![problem])?;
+        crate::log::redirect(&options.log.logto2).map_err(|problem| vec![problem])?;
+    }
     tracing::info!("*** Operational MODE: {} ***", mode(options));
-    let result = match wants_master(options) {
-        true => supervise(loaded, listeners, launcher),
+    let result = match wants_master(options) || is_successor {
+        true => supervise(loaded, listeners, launcher, veterans),
         false => alone(loaded, &listeners, launcher),
     };
     result.map_err(|error| vec![error.to_string()])

@@ -17,7 +17,7 @@ pub use fork::{Fork, exit_now, fork, fork_adopted, thread_count};
 pub use limits::{OpenFiles, open_files, set_open_files, umask};
 pub use privileges::{Identity, drop_to, resolve, resolve_group, resolve_user};
 pub use rustix::process::Signal;
-pub use spawn::{SELF, Spawn, exec_self, inherited};
+pub use spawn::{SELF, Spawn, exec_self, inheritable, inherited, replace};
 
 /// A process id: positive, never "any" (-1) and never "my group" (0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,12 +1,14 @@
 //! Starting programs: fork and exec, with descriptors put at chosen numbers.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::ptr;
 
 use rustix::io::FdFlags;
 
@@ -228,4 +230,39 @@ pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: it is open, and without close-on-exec no Rust code here opened it: std, rustix and this crate set the
     // flag on all they open, and the line above sets it on what was taken.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Another handle of a descriptor that stays open in a program that this process becomes or starts, until the handle
+/// is dropped.
+pub fn inheritable(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let copy = rustix::io::fcntl_dupfd_cloexec(fd, 3)?;
+    rustix::io::fcntl_setfd(&copy, FdFlags::empty())?;
+    Ok(copy)
+}
+
+/// Becomes the program in a file: same process, same pid, same environment and directory. Descriptors without
+/// close-on-exec stay open, and blocked signals stay blocked, so that one that comes now waits for the new program.
+/// Returns only when that failed, with everything as before.
+pub fn replace<A: AsRef<OsStr>>(program: &Path, args: &[A]) -> io::Error {
+    match replacement(program, args) {
+        Ok(words) => {
+            let mut pointers: Vec<*const libc::c_char> =
+                words.iter().map(|word| word.as_ptr()).collect();
+            pointers.push(ptr::null());
+            let program = pointers.first().copied().unwrap_or(ptr::null());
+            // SAFETY: the words are NUL-terminated, the list ends with a null pointer, and both live until the call
+            // returns, which it does only when nothing has changed.
+            unsafe { libc::execv(program, pointers.as_ptr()) };
+            io::Error::last_os_error()
+        }
+        Err(error) => error,
+    }
+}
+
+fn replacement<A: AsRef<OsStr>>(program: &Path, args: &[A]) -> io::Result<Vec<CString>> {
+    let words = std::iter::once(program.as_os_str()).chain(args.iter().map(AsRef::as_ref));
+    let words = words.map(|word| CString::new(word.as_bytes()));
+    words
+        .collect::<Result<_, _>>()
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))
 }

@@ -40,6 +40,12 @@ impl Drop for Zygote {
 }
 
 impl Generation {
+    /// The live worker processes and the way to each.
+    pub(in crate::master) fn processes(&self) -> impl Iterator<Item = (Pid, &Channel)> {
+        let occupants = self.slots.iter().flat_map(super::Slot::occupants);
+        occupants.filter_map(|it| Some((it.child.pid()?, it.channel.as_ref()?)))
+    }
+
     /// Asks the zygote for a worker process.
     pub(super) fn fork(&mut self, key: Key, hands: &mut Hands<'_>) -> io::Result<()> {
         let (ours, theirs) = channel::pair()?;

@@ -98,6 +98,10 @@ impl Slot {
         }
     }
 
+    pub(super) fn occupants(&self) -> &[Occupant; 2] {
+        &self.occupants
+    }
+
     pub(super) fn occupants_mut(&mut self) -> &mut [Occupant; 2] {
         &mut self.occupants
     }

@@ -1,0 +1,99 @@
+//! What a master leaves to itself when it becomes a newer binary: the sockets, and the workers that go on serving until
+//! the new code does.
+//!
+//! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
+//! [`inherit`](crate::inherit), the address as the options have it) and `worker PID FD`. What a version does not know
+//! it skips.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use uwgate_config::Protocol;
+use uwgate_sys::channel::Channel;
+use uwgate_sys::listener;
+use uwgate_sys::process::{Pid, inherited};
+use uwgate_sys::{memory, process};
+
+use super::veterans::Veteran;
+use crate::listen::Listening;
+
+/// What the former self has left.
+#[derive(Debug, Default)]
+pub struct Heritage {
+    pub(super) listeners: Vec<Listening>,
+    pub(super) veterans: Vec<Veteran>,
+}
+
+impl Heritage {
+    /// Takes what lies behind a descriptor that [`leave`] has named.
+    ///
+    /// # Errors
+    /// When this process is not the successor of a master.
+    pub fn take(fd: RawFd) -> io::Result<Self> {
+        let text = memory::read_all(inherited(fd)?)?;
+        let text = String::from_utf8(text).map_err(io::Error::other)?;
+        let mut heritage = Self::default();
+        for line in text.lines() {
+            heritage.take_line(line)?;
+        }
+        Ok(heritage)
+    }
+
+    fn take_line(&mut self, line: &str) -> io::Result<()> {
+        let fields: Vec<&str> = line.splitn(4, ' ').collect();
+        match fields[..] {
+            ["listener", fd, letter, asked] => {
+                let protocol = match letter {
+                    "h" => Protocol::Http,
+                    _ => Protocol::Uwsgi,
+                };
+                let listener = listener::adopt(inherited(number(fd)?)?)?;
+                let listening = Listening::asked_before(protocol, listener, asked.to_owned());
+                self.listeners.push(listening);
+            }
+            ["worker", pid, fd] => {
+                let channel = Channel::adopt(inherited(number(fd)?)?)?;
+                let pid = Pid::from_raw(number(pid)?);
+                let pid = pid.ok_or_else(|| io::Error::other("a worker without a pid"))?;
+                self.veterans.push(Veteran { pid, channel });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn number(field: &str) -> io::Result<RawFd> {
+    field.parse().map_err(io::Error::other)
+}
+
+/// Prepares the descriptors for an exec. Returns the one that [`Heritage::take`] wants; what is not to survive a failed
+/// exec closes when the result is dropped.
+pub(super) fn leave(
+    listeners: &[Listening],
+    workers: &[(Pid, &Channel)],
+) -> io::Result<Vec<OwnedFd>> {
+    use std::fmt::Write as _;
+
+    let mut text = String::new();
+    let mut kept = Vec::new();
+    for listening in listeners {
+        let fd = process::inheritable(listening.listener.fd.as_fd())?;
+        let letter = match listening.protocol {
+            Protocol::Uwsgi => 'u',
+            Protocol::Http => 'h',
+        };
+        let asked = listening.asked();
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "listener {} {letter} {asked}", fd.as_raw_fd());
+        kept.push(fd);
+    }
+    for (pid, channel) in workers {
+        let fd = process::inheritable(channel.as_fd())?;
+        let _ = writeln!(text, "worker {} {}", pid.as_raw(), fd.as_raw_fd());
+        kept.push(fd);
+    }
+    let list = memory::memfd("uwgate-heritage", text.as_bytes())?;
+    kept.insert(0, process::inheritable(list.as_fd())?);
+    Ok(kept)
+}
