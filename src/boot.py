@@ -6,7 +6,7 @@ if sys.version_info < (3, 10):
 from _frozen_importlib import ModuleSpec
 from _frozen_importlib_external import ExtensionFileLoader
 
-built_for, exact, any_version, word = sys.argv[1:]
+built_for, exact, any_version, word, command_line = sys.argv[1:]
 version = "%d.%d" % sys.version_info[:2]
 path = exact if version == built_for and exact else any_version
 if not path:
@@ -19,4 +19,4 @@ loader = ExtensionFileLoader("uwgate_host", path)
 spec = ModuleSpec("uwgate_host", loader, origin=path)
 host = loader.create_module(spec)
 loader.exec_module(host)
-host.run(word)
+host.run(word, command_line)

@@ -1,11 +1,12 @@
 //! Which Python runs the application, and how it becomes a zygote.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::OsStringExt;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use uwgate_config::options::{EnvChange, Options, Python};
+use uwgate_config::options::{Options, Python};
 use uwgate_config::{Finding, Loaded};
+use uwgate_server::environment::environment;
+use uwgate_server::privileges::kept_capabilities;
 use uwgate_sys::process::Spawn;
 
 /// What that Python runs. It gets the host modules and the master's word; the module built for just this version is
@@ -51,12 +52,23 @@ impl uwgate_server::master::Launcher for Launcher {
             host(HOST_MODULE),
             host(HOST_MODULE_ABI3),
             word.into(),
+            self.command_line(),
         ]);
         Ok(Spawn {
             args,
             env: Some(environment(&options.python)),
+            capabilities: kept_capabilities(options),
             ..Spawn::new(program)
         })
+    }
+}
+
+impl Launcher {
+    /// What was typed to start the instance, more or less, for `ps`.
+    pub(crate) fn command_line(&self) -> OsString {
+        let words = self.args.iter().map(OsString::as_os_str);
+        let words: Vec<&OsStr> = std::iter::once("uwgate".as_ref()).chain(words).collect();
+        words.join(" ".as_ref())
     }
 }
 
@@ -124,21 +136,4 @@ fn find_host(name: &str) -> Option<PathBuf> {
         dir.join("../lib/uwgate").join(name),
     ];
     places.into_iter().find(|file| file.is_file())
-}
-
-/// The environment with the options' changes in their order.
-fn environment(python: &Python) -> Vec<(OsString, OsString)> {
-    let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-    for change in &python.env {
-        let (name, value) = match &change.value {
-            EnvChange::Set { name, value } => (name, Some(value)),
-            EnvChange::Unset { name } => (name, None),
-        };
-        let name = OsString::from_vec(name.clone().into_bytes());
-        environment.retain(|(known, _)| *known != name);
-        if let Some(value) = value {
-            environment.push((name, value.into()));
-        }
-    }
-    environment
 }

@@ -9,7 +9,9 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use uwgate_config::{Finding, Loaded, Located, Severity, cli};
+use uwgate_server::background::{self, Background};
 use uwgate_server::master::{self, Heritage};
+use uwgate_server::title;
 use uwgate_sys::process;
 
 fn main() -> ExitCode {
@@ -69,6 +71,17 @@ fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let background = match leave_terminal(&loaded, &heritage) {
+        Ok(background) => background,
+        Err(problem) => {
+            tracing::error!("{problem}");
+            return exit_code(FAILED_TO_START);
+        }
+    };
+    if heritage.is_some() {
+        // Its own command line is nobody's business.
+        title::started_as(&launcher.command_line().to_string_lossy());
+    }
     tracing::info!(
         "*** Starting uwgate {} (pid: {}) ***",
         env!("CARGO_PKG_VERSION"),
@@ -77,20 +90,30 @@ fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
     for message in &loaded.messages {
         tracing::info!("{message}");
     }
-    for finding in &loaded.findings {
-        announce(finding);
-    }
+    loaded.findings.iter().for_each(announce);
     if loaded.show_config {
         println!("{}", loaded.effective());
     }
     if let Some(code) = loaded.exit {
         return ExitCode::from(code);
     }
-    let code = master::run(&loaded, &launcher, heritage);
+    let code = master::run(&loaded, &launcher, heritage, background);
     match &loaded.fallback_config {
         Some(file) if code == FAILED_TO_START => fall_back(file),
         _ => exit_code(code),
     }
+}
+
+/// Goes to the background, if that is wanted and was not done by the former self.
+fn leave_terminal(loaded: &Loaded, heritage: &Option<Heritage>) -> Result<Background, String> {
+    if heritage.is_some() || loaded.exit.is_some() {
+        return Ok(Background::default());
+    }
+    if background::is_asked(&loaded.options.process) {
+        // Once more for the terminal: the rest is the log's.
+        loaded.findings.iter().for_each(announce);
+    }
+    background::enter(&loaded.options.process)
 }
 
 /// The exit code for which uWSGI tries `fallback-config`.

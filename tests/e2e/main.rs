@@ -26,6 +26,7 @@ mod reloads;
 mod sample_configs;
 mod slow_clients;
 mod support;
+mod surroundings;
 mod uwsgi_protocol;
 mod wsgi_input;
 mod wsgi_responses;

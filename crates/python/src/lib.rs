@@ -27,10 +27,14 @@ use uwgate_server::inherit::Inherited;
 use uwgate_server::zygote::{self, End};
 use uwgate_sys::process::Signal;
 
-/// Serves as the zygote or worker that the master (`word` says what it handed over) wants. Returns the exit code.
+/// Serves as the zygote or worker that the master (`word` says what it handed over) wants. `command_line` started the
+/// instance. Returns the exit code.
 #[pyfunction]
-fn run(py: Python<'_>, word: &str) -> PyResult<i32> {
+fn run(py: Python<'_>, word: &str, command_line: &str) -> PyResult<i32> {
     uwgate_server::log::init();
+    uwgate_server::title::started_as(command_line);
+    // The kernel would know us as python3.
+    uwgate_sys::process::set_name("uwgate")?;
     let inherited =
         Inherited::take(word).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     // Whoever signals a whole process group (a terminal, a service manager) means the master, which decides what

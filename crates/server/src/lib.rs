@@ -14,7 +14,9 @@
 //! talk in [`message`]s over `SOCK_SEQPACKET` pairs, and share a [`scoreboard`].
 #![forbid(unsafe_code)]
 
+pub mod background;
 mod connection;
+pub mod environment;
 pub mod exchange;
 mod host;
 pub mod inherit;
@@ -22,7 +24,9 @@ pub mod listen;
 pub mod log;
 pub mod master;
 pub mod message;
+pub mod privileges;
 pub mod scoreboard;
+pub mod title;
 pub mod worker;
 pub mod zygote;
 

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
-use std::os::fd::OwnedFd;
+use std::ops::Range;
+use std::os::fd::{OwnedFd, RawFd};
+use std::path::Path;
 
 use uwgate_config::{Located, Options, Protocol, SocketSpec};
 use uwgate_sys::listener::{self, Address, Bind, Listener};
@@ -19,6 +21,8 @@ pub struct Listening {
     pub listener: Listener,
     /// The address as the options name it; `None` for a socket that a worker was given.
     asked: Option<String>,
+    /// The service manager's, not ours to remove or to close for good.
+    activated: bool,
 }
 
 impl std::fmt::Display for Listening {
@@ -41,6 +45,7 @@ impl Listening {
             protocol: self.protocol,
             listener: self.listener.try_clone()?,
             asked: self.asked.clone(),
+            activated: self.activated,
         })
     }
 
@@ -50,6 +55,7 @@ impl Listening {
             protocol,
             listener,
             asked: None,
+            activated: false,
         }
     }
 
@@ -59,12 +65,35 @@ impl Listening {
             protocol,
             listener,
             asked: Some(asked),
+            activated: false,
         }
+    }
+
+    /// A socket of the service manager, which speaks what the options make of it.
+    pub(crate) fn activated(listener: Listener) -> Self {
+        Self {
+            protocol: Protocol::Uwsgi,
+            listener: listener.of_somebody_else(),
+            asked: None,
+            activated: true,
+        }
+    }
+
+    /// Whether the service manager brought it.
+    pub(crate) fn is_activated(&self) -> bool {
+        self.activated
     }
 
     /// The address as the options name it.
     pub(crate) fn asked(&self) -> &str {
         self.asked.as_deref().unwrap_or_default()
+    }
+
+    /// Whether this is the socket that `address` names.
+    fn is_at(&self, address: &uwgate_config::Address) -> bool {
+        self.asked.as_ref() == Some(&address.to_string())
+            || self.activated
+                && resolve(address).is_ok_and(|named| same(&named, &self.listener.address))
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
@@ -93,12 +122,53 @@ pub fn host_name() -> String {
         .into_owned()
 }
 
-/// Binds every socket that the options name, in their order.
+/// Binds every socket that the options name, in their order. What the service manager brings is taken from there, and
+/// what nobody names of it speaks what `protocol` says.
 ///
 /// # Errors
 /// One sentence for each socket that cannot be had, with the line that asks for it; the others are closed again.
 pub fn bind(options: &Options) -> Result<Vec<Listening>, Vec<String>> {
-    rebind(options, &[])
+    let brought = activated_sockets().map_err(|error| {
+        vec![format!(
+            "the sockets of the service manager (LISTEN_FDS): {error}"
+        )]
+    })?;
+    rebind(options, &brought)
+}
+
+/// The first descriptor of sd_listen_fds(3).
+const FIRST_BROUGHT: RawFd = 3;
+
+fn activated_sockets() -> io::Result<Vec<Listening>> {
+    let var = |name| std::env::var(name).ok();
+    let mut brought = Vec::new();
+    for number in brought_numbers(var("LISTEN_PID"), var("LISTEN_FDS"), std::process::id()) {
+        let listener = listener::adopt(privileges::inherited(number)?)?;
+        tracing::info!("socket {} comes from the service manager", listener.address);
+        brought.push(Listening::activated(listener));
+    }
+    Ok(brought)
+}
+
+fn brought_numbers(pid: Option<String>, count: Option<String>, this: u32) -> Range<RawFd> {
+    let is_ours = pid.is_some_and(|pid| pid.parse() == Ok(this));
+    let count = count.and_then(|count| count.parse::<u16>().ok());
+    FIRST_BROUGHT..FIRST_BROUGHT + RawFd::from(count.filter(|_| is_ours).unwrap_or(0))
+}
+
+/// Whether two names lead to one socket. Any address of either family is one: systemd listens on both at once.
+fn same(one: &Address, other: &Address) -> bool {
+    match (one, other) {
+        (Address::Tcp(one), Address::Tcp(other)) => {
+            let both_any = one.ip().is_unspecified() && other.ip().is_unspecified();
+            one.port() == other.port() && (both_any || one.ip() == other.ip())
+        }
+        (Address::Unix(one), Address::Unix(other)) => {
+            let full = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+            full(one) == full(other)
+        }
+        (one, other) => one == other,
+    }
 }
 
 /// As [`bind`], but a socket that `open` has already is taken from there.
@@ -109,10 +179,24 @@ pub fn rebind(options: &Options, open: &[Listening]) -> Result<Vec<Listening>, V
     let bind = bind_options(options).map_err(|problem| vec![problem])?;
     let mut listening = Vec::new();
     let mut problems = Vec::new();
-    for spec in &options.sockets.sockets {
+    let sockets = &options.sockets.sockets;
+    for spec in sockets {
         match reuse_or_bind(spec, open, &bind) {
             Ok(socket) => listening.push(socket),
             Err(error) => problems.push(explain(spec, &error)),
+        }
+    }
+    for unnamed in open.iter().filter(|socket| socket.activated) {
+        let named = sockets
+            .iter()
+            .any(|spec| unnamed.is_at(&spec.value.address));
+        match unnamed.try_clone() {
+            Ok(socket) if !named => listening.push(Listening {
+                protocol: options.sockets.protocol,
+                ..socket
+            }),
+            Ok(_) => {}
+            Err(error) => problems.push(error.to_string()),
         }
     }
     match problems.is_empty() {
@@ -126,8 +210,7 @@ fn reuse_or_bind(
     open: &[Listening],
     bind: &Bind,
 ) -> io::Result<Listening> {
-    let asked = Some(spec.value.address.to_string());
-    if let Some(before) = open.iter().find(|before| before.asked == asked) {
+    if let Some(before) = open.iter().find(|it| it.is_at(&spec.value.address)) {
         return Ok(Listening {
             protocol: spec.value.protocol,
             ..before.try_clone()?
@@ -136,7 +219,8 @@ fn reuse_or_bind(
     Ok(Listening {
         protocol: spec.value.protocol,
         listener: listener::bind(&resolve(&spec.value.address)?, bind)?,
-        asked,
+        asked: Some(spec.value.address.to_string()),
+        activated: false,
     })
 }
 
@@ -205,4 +289,30 @@ fn explain(spec: &Located<SocketSpec>, error: &io::Error) -> String {
         "{}: cannot listen on {address}: {error}{advice}",
         spec.origin
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_of_the_service_manager_are_counted_for_the_right_process_only() {
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(brought_numbers(some("7"), some("2"), 7), 3..5);
+        assert!(brought_numbers(some("8"), some("2"), 7).is_empty());
+        assert!(brought_numbers(None, some("2"), 7).is_empty());
+        assert!(brought_numbers(some("7"), some("two"), 7).is_empty());
+    }
+
+    #[test]
+    fn a_socket_on_all_addresses_is_one_whatever_the_family() {
+        let tcp = |text: &str| Address::Tcp(text.parse().unwrap());
+        assert!(same(&tcp("0.0.0.0:80"), &tcp("[::]:80")));
+        assert!(!same(&tcp("0.0.0.0:80"), &tcp("[::]:81")));
+        assert!(!same(&tcp("127.0.0.1:80"), &tcp("[::]:80")));
+        assert!(same(
+            &Address::Unix("/tmp/../tmp/".into()),
+            &Address::Unix("/tmp".into())
+        ));
+    }
 }

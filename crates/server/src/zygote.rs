@@ -4,12 +4,13 @@ use std::io;
 use std::sync::Arc;
 
 use uwgate_sys::channel::Channel;
-use uwgate_sys::process::{Fork, this, thread_count};
+use uwgate_sys::process::{self, Fork, allowed_cpus, this, thread_count};
 
 use crate::host::Host;
 use crate::inherit::Inherited;
 use crate::message::{FromWorker, FromZygote, Message, SIZE, ToWorker, ToZygote};
 use crate::scoreboard::{Row, Side};
+use crate::title::{self, Part};
 use crate::worker;
 
 /// What the language side of a zygote can do. It is asked from one thread, which is the only one of the process
@@ -84,6 +85,7 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
         };
         return serve(inherited, nursery, alone, None, lazy_load(need_app));
     };
+    title::show(&inherited.options.process.titles, Part::Zygote);
     let mut load = lazy_load(need_app);
     if !lazy {
         let apps = nursery.load();
@@ -167,6 +169,9 @@ fn serve<N: Nursery>(
         master.send(&FromWorker::Started { pid }.encode(), &[])?;
         uwgate_sys::signals::end_after_parent(WITHOUT_MASTER)?;
     }
+    let process = &inherited.options.process;
+    title::show(&process.titles, Part::Worker(row.worker));
+    bind_to_cpus(row.worker, process.cpu_affinity);
     let apps = match load {
         Load::Done { apps } => apps,
         Load::InWorker { need_app } => match nursery.load() {
@@ -194,6 +199,30 @@ fn serve<N: Nursery>(
         ToWorker::Stop if alone => End::Stopped,
         ToWorker::Stop | ToWorker::Drain => End::Worker,
     })
+}
+
+/// Gives each worker its `count` CPUs of those that the instance may use, going round.
+fn bind_to_cpus(worker: u32, count: u32) {
+    if count == 0 {
+        return;
+    }
+    let bound = allowed_cpus().and_then(|allowed| {
+        let first = (worker.saturating_sub(1) as usize).saturating_mul(count as usize);
+        let number = (count as usize).min(allowed.len());
+        let mine = allowed.iter().copied().cycle();
+        let mine: Vec<usize> = mine
+            .skip(first % allowed.len().max(1))
+            .take(number)
+            .collect();
+        process::bind_to_cpus(&mine).map(|()| mine)
+    });
+    match bound {
+        Ok(cpus) => {
+            let cpus: Vec<String> = cpus.iter().map(usize::to_string).collect();
+            tracing::info!("mapping worker {worker} to CPUs: {}", cpus.join(" "));
+        }
+        Err(error) => tracing::warn!("cpu-affinity: worker {worker} is not bound: {error}"),
+    }
 }
 
 /// A thread that was started while the application loaded does not exist in the workers.

@@ -2,7 +2,8 @@
 //! the new code does.
 //!
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
-//! [`inherit`](crate::inherit), the address as the options have it) and `worker PID FD`. What a version does not know
+//! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager) and
+//! `worker PID FD`. What a version does not know
 //! it skips.
 
 use std::io;
@@ -51,6 +52,10 @@ impl Heritage {
                 let listening = Listening::asked_before(protocol, listener, asked.to_owned());
                 self.listeners.push(listening);
             }
+            ["activated", fd] => {
+                let listener = listener::adopt(inherited(number(fd)?)?)?;
+                self.listeners.push(Listening::activated(listener));
+            }
             ["worker", pid, fd] => {
                 let channel = Channel::adopt(inherited(number(fd)?)?)?;
                 let pid = Pid::from_raw(number(pid)?);
@@ -83,9 +88,12 @@ pub(super) fn leave(
             Protocol::Uwsgi => 'u',
             Protocol::Http => 'h',
         };
-        let asked = listening.asked();
+        let (raw, asked) = (fd.as_raw_fd(), listening.asked());
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "listener {} {letter} {asked}", fd.as_raw_fd());
+        let _ = match listening.is_activated() {
+            true => writeln!(text, "activated {raw}"),
+            false => writeln!(text, "listener {raw} {letter} {asked}"),
+        };
         kept.push(fd);
     }
     for (pid, channel) in workers {

@@ -9,6 +9,8 @@ mod happenings;
 mod heritage;
 mod report;
 mod start;
+mod surroundings;
+mod systemd;
 mod tick;
 mod upgrade;
 mod veterans;
@@ -26,10 +28,12 @@ use uwgate_sys::process::{self, Exit, Pid};
 use self::generation::{Change, Fault, Generation, Hands, Key, Manner, Standing};
 use self::happenings::{Happening, Happenings, Heard};
 pub use self::heritage::Heritage;
+use self::surroundings::{Phase, Surroundings};
 use self::tick::Tick;
 pub use self::upgrade::SUCCESSOR;
 use self::upgrade::Upgrade;
 use self::veterans::{Veteran, Veterans};
+use crate::background::Background;
 use crate::listen::{self, Listening};
 use crate::zygote::End;
 
@@ -63,13 +67,19 @@ const ZYGOTE_WAIT_AT_MOST: Duration = Duration::from_secs(30);
 
 /// Runs an instance until it is told to stop. Returns the process's exit code. `heritage`: what the process had as an
 /// instance before it became this binary.
-pub fn run<L: Launcher>(loaded: &Loaded, launcher: &L, heritage: Option<Heritage>) -> i32 {
-    match start::start(loaded, launcher, heritage) {
+pub fn run<L: Launcher>(
+    loaded: &Loaded,
+    launcher: &L,
+    heritage: Option<Heritage>,
+    mut background: Background,
+) -> i32 {
+    match start::start(loaded, launcher, heritage, &mut background) {
         Ok(code) => code,
         Err(problems) => {
-            for problem in problems {
+            for problem in &problems {
                 tracing::error!("{problem}");
             }
+            background.failed(End::Failed.code(), &problems);
             End::Failed.code()
         }
     }
@@ -87,6 +97,7 @@ fn supervise<L: Launcher>(
     listeners: Vec<Listening>,
     launcher: &L,
     veterans: Vec<Veteran>,
+    background: &mut Background,
 ) -> io::Result<i32> {
     process::become_subreaper()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -117,6 +128,7 @@ fn supervise<L: Launcher>(
             tick: Tick::new(&loaded.options),
             veterans: Veterans::new(veterans),
             upgrade: None,
+            surroundings: Surroundings::new(background),
             ending: None,
         };
         // Of those who ended while nobody listened.
@@ -156,6 +168,7 @@ struct Master<'l, L> {
     /// Workers of the binary that this process was before.
     veterans: Veterans,
     upgrade: Option<Upgrade>,
+    surroundings: Surroundings,
     ending: Option<Ending>,
 }
 
@@ -179,6 +192,21 @@ impl<L: Launcher> Master<'_, L> {
             }
             self.upgrade().await;
             self.bury_generations();
+            self.surroundings.notice(self.phase());
+        }
+    }
+
+    /// What there is to say to whoever waits for us.
+    fn phase(&self) -> Phase {
+        match (
+            self.ending,
+            self.is_serving(),
+            self.is_any(Standing::Rising),
+        ) {
+            (Some(ending), ..) => Phase::Ending { code: ending.code },
+            (None, true, false) => Phase::Serving,
+            (None, true, true) => Phase::Reloading,
+            (None, false, _) => Phase::Starting,
         }
     }
 
@@ -250,6 +278,7 @@ impl<L: Launcher> Master<'_, L> {
             self.reload_at,
             self.tick.deadline(),
             self.veterans.deadline(),
+            self.surroundings.deadline(),
         ];
         children.chain(others.into_iter().flatten()).min()
     }
@@ -449,6 +478,7 @@ impl<L: Launcher> Master<'_, L> {
             }
         }
         self.manner = manner;
+        self.surroundings.notice(Phase::Reloading);
         tracing::info!("...gracefully reloading: new workers first, then the old ones leave");
         let loaded = match self.launcher.load() {
             Ok(loaded) => loaded,

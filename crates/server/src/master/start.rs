@@ -2,19 +2,25 @@
 
 use std::io;
 
+use uwgate_config::options::Process;
 use uwgate_config::{Loaded, Options};
-use uwgate_sys::process::{self, Identity, Signal};
+use uwgate_sys::process::{self, Signal};
 
-use super::{Heritage, Launcher, scoreboard, supervise};
+use super::{Heritage, Launcher, scoreboard, supervise, systemd};
+use crate::background::{self, Background};
 use crate::listen::{self, Listening};
+use crate::privileges;
+use crate::title::{self, Part};
 
 /// Returns the exit code of an instance that ran, or why it does not.
 pub(super) fn start<L: Launcher>(
     loaded: &Loaded,
     launcher: &L,
     heritage: Option<Heritage>,
+    caller: &mut Background,
 ) -> Result<i32, Vec<String>> {
     let options = &loaded.options;
+    take_place(&options.process);
     let is_successor = heritage.is_some();
     let Heritage {
         listeners: open,
@@ -24,34 +30,56 @@ pub(super) fn start<L: Launcher>(
     let signals = [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP];
     uwgate_sys::signals::block(&signals).map_err(|error| vec![error.to_string()])?;
     // Found out now rather than after the fork: neither a user nor an interpreter that does not exist.
-    let identity = identity(options).map_err(|problem| vec![problem])?;
+    let identity = privileges::resolve(&options.process).map_err(|problem| vec![problem])?;
     launcher
         .command(options, "-")
         .map_err(|problem| vec![problem])?;
-    if !is_successor {
+    // As in uWSGI the log of an instance in the background is that of `daemonize`.
+    if !is_successor && !background::is_asked(&options.process) {
         crate::log::redirect(&options.log.logto).map_err(|problem| vec![problem])?;
     }
-    let listeners = listen::rebind(options, &open)?;
+    let listeners = match is_successor {
+        true => listen::rebind(options, &open)?,
+        false => listen::bind(options)?,
+    };
     drop(open);
     for listening in &listeners {
         tracing::info!("{listening}");
     }
     // A successor is what its former self has become.
     if !is_successor {
-        become_identity(identity.as_ref()).map_err(|problem| vec![problem])?;
+        privileges::assume(identity.as_ref(), &options.process).map_err(|problem| vec![problem])?;
         crate::log::redirect(&options.log.logto2).map_err(|problem| vec![problem])?;
     }
     tracing::info!("*** Operational MODE: {} ***", mode(options));
+    caller.opened();
     let result = match wants_master(options) || is_successor {
-        true => supervise(loaded, listeners, launcher, veterans),
+        true => supervise(loaded, listeners, launcher, veterans, caller),
         false => alone(loaded, &listeners, launcher),
     };
     result.map_err(|error| vec![error.to_string()])
 }
 
-/// Several workers need somebody who replaces a dead one; in uWSGI they would just become fewer.
+/// What the whole instance inherits from this process.
+fn take_place(options: &Process) {
+    title::show(&options.titles, Part::Master);
+    if let Some(mask) = options.umask {
+        process::umask(mask);
+    }
+    if let Some(nice) = options.prio
+        && let Err(error) = process::set_nice(nice)
+    {
+        tracing::warn!("prio = {nice} has no effect: {error}");
+    }
+}
+
+/// Several workers need somebody who replaces a dead one (in uWSGI they would just become fewer). A service manager,
+/// and whoever waits for `daemonize2`, need somebody who says that the start has succeeded.
 fn wants_master(options: &Options) -> bool {
-    options.workers.master || options.workers.processes != 1
+    options.workers.master
+        || options.workers.processes != 1
+        || options.process.daemonize2.is_some()
+        || systemd::is_there()
 }
 
 fn mode(options: &Options) -> &'static str {
@@ -63,32 +91,6 @@ fn mode(options: &Options) -> &'static str {
         (_, 0 | 1) => "preforking",
         (_, _) => "preforking+threaded",
     }
-}
-
-fn identity(options: &Options) -> Result<Option<Identity>, String> {
-    let (uid, gid) = (&options.process.uid, &options.process.gid);
-    let Some(asked) = uid.as_ref().or(gid.as_ref()) else {
-        return Ok(None);
-    };
-    let user = match uid {
-        Some(uid) => uid.value.clone(),
-        None => rustix::process::getuid().as_raw().to_string(),
-    };
-    let group = gid.as_ref().map(|gid| gid.value.as_str());
-    process::resolve(&user, group)
-        .map(Some)
-        .map_err(|error| format!("{}: {error}", asked.origin))
-}
-
-fn become_identity(identity: Option<&Identity>) -> Result<(), String> {
-    let Some(identity) = identity else {
-        return Ok(());
-    };
-    if !rustix::process::geteuid().is_root() {
-        tracing::warn!("not started as root: uid and gid stay as they are");
-        return Ok(());
-    }
-    process::drop_to(identity).map_err(|error| format!("cannot drop privileges: {error}"))
 }
 
 /// Without a master this process becomes the worker.

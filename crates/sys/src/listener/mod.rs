@@ -187,6 +187,12 @@ impl Listener {
         })
     }
 
+    /// The same, but its file is never removed by us.
+    #[must_use]
+    pub fn of_somebody_else(self) -> Listener {
+        Listener { file: None, ..self }
+    }
+
     /// Removes the file of a unix socket (`vacuum`), unless another one has taken its place since.
     /// `false`: there was nothing of ours to remove.
     pub fn unlink_if_ours(&self) -> io::Result<bool> {

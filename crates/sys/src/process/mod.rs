@@ -1,9 +1,13 @@
 //! Processes: who they are, how they ended, how to start, signal and reap them.
 
+mod capabilities;
+mod daemon;
 mod fork;
 mod limits;
 mod privileges;
+mod scheduling;
 mod spawn;
+mod title;
 
 use std::ffi::CString;
 use std::fmt;
@@ -13,11 +17,15 @@ use std::time::Duration;
 
 use rustix::process::WaitOptions;
 
+pub use capabilities::Capabilities;
+pub use daemon::{Caller, to_background};
 pub use fork::{Fork, exit_now, fork, fork_adopted, thread_count};
 pub use limits::{OpenFiles, open_files, set_open_files, umask};
-pub use privileges::{Identity, drop_to, resolve, resolve_group, resolve_user};
+pub use privileges::{Identity, drop_to, drop_to_keeping, resolve, resolve_group, resolve_user};
 pub use rustix::process::Signal;
+pub use scheduling::{allowed_cpus, bind_to_cpus, set_nice};
 pub use spawn::{SELF, Spawn, exec_self, inheritable, inherited, replace};
+pub use title::set_title;
 
 /// A process id: positive, never "any" (-1) and never "my group" (0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,6 +5,8 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
+use super::Capabilities;
+
 /// Whom to become.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -82,6 +84,12 @@ fn unknown(what: &str, name: &str) -> io::Error {
 ///
 /// After an error the process is in between: it must not go on as if nothing had happened.
 pub fn drop_to(identity: &Identity) -> io::Result<()> {
+    drop_to_keeping(identity, Capabilities::default())
+}
+
+/// As [`drop_to`], but keeps some of root's capabilities: in this process, and for programs it starts with
+/// [`Spawn::capabilities`](super::Spawn::capabilities). The process must have a single thread.
+pub fn drop_to_keeping(identity: &Identity, keep: Capabilities) -> io::Result<()> {
     let Identity {
         uid,
         gid,
@@ -98,13 +106,20 @@ pub fn drop_to(identity: &Identity) -> io::Result<()> {
     }
     // The order is forced: without root neither groups nor group can be changed any more.
     // The C library is used, not the bare system calls, because those would change the calling thread only.
+    if !keep.is_empty() {
+        rustix::thread::set_keep_capabilities(true)?;
+    }
     // SAFETY: the pointer and length describe `groups`; the other calls take plain integers.
     unsafe {
         check(libc::setgroups(groups.len(), groups.as_ptr()))?;
         check(libc::setresgid(gid, gid, gid))?;
         check(libc::setresuid(uid, uid, uid))?;
     }
-    verify(identity)
+    if !keep.is_empty() {
+        rustix::thread::set_keep_capabilities(false)?;
+        keep.keep_only()?;
+    }
+    verify(identity, keep.contains("setuid"))
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
@@ -115,7 +130,10 @@ fn check(result: libc::c_int) -> io::Result<()> {
     }
 }
 
-fn verify(identity: &Identity) -> io::Result<()> {
+fn verify(identity: &Identity, may_return: bool) -> io::Result<()> {
+    if may_return {
+        return Ok(());
+    }
     let Identity {
         uid,
         gid,

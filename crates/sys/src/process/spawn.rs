@@ -12,7 +12,7 @@ use std::ptr;
 
 use rustix::io::FdFlags;
 
-use super::{Pid, Signal};
+use super::{Capabilities, Pid, Signal};
 use crate::signals;
 
 /// The program that is running now, even when its file was replaced by an upgrade since.
@@ -49,6 +49,8 @@ pub struct Spawn {
     /// Signal the child gets when the thread that called [`Spawn::spawn`] ends; the child is not started when we
     /// are dead before that is arranged.
     pub death_signal: Option<Signal>,
+    /// Capabilities that the program has although it is not root; this process must have them.
+    pub capabilities: Capabilities,
 }
 
 impl Spawn {
@@ -93,6 +95,7 @@ impl Spawn {
             new_session,
             process_group,
             death_signal,
+            capabilities,
         } = self;
         let mut command = Command::new(&program);
         command.args(args);
@@ -116,6 +119,7 @@ impl Spawn {
             if let Some(signal) = death_signal {
                 die_with(parent, signal)?;
             }
+            capabilities.pass_on()?;
             put_in_place(&moves)
         };
         // SAFETY: the closure runs between fork and exec. It makes plain system calls only: no allocation, no lock,
