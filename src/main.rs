@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use uwgate_config::command::Command;
 use uwgate_config::{Finding, Loaded, Located, Severity, cli};
 use uwgate_server::background::{self, Background};
 use uwgate_server::master::{self, Heritage};
@@ -27,7 +28,10 @@ fn main() -> ExitCode {
         Some("config") => explain(cli::config, &args),
         Some("help" | "--help" | "-h") => explain(cli::help, &args),
         Some(master::SUCCESSOR) => succeed(args),
-        Some(_) => serve(args, None),
+        Some(_) => match Command::find(&args) {
+            Some(command) => talk(command),
+            None => serve(args, None),
+        },
     }
 }
 
@@ -54,6 +58,17 @@ fn succeed(mut args: Vec<OsString>) -> ExitCode {
                 "{} is for a master that is upgraded: {error}",
                 master::SUCCESSOR
             );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Talks to an instance that runs already.
+fn talk(command: Result<Command, Finding>) -> ExitCode {
+    match command {
+        Ok(command) => uwgate_server::command::run(&command, &mut io::stdout().lock()).into(),
+        Err(finding) => {
+            eprintln!("{finding}");
             ExitCode::FAILURE
         }
     }

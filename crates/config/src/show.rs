@@ -27,7 +27,7 @@ fn effective(entries: &[Entry]) -> Vec<&Entry> {
 }
 
 /// As an ini file that gives the same configuration again; each origin stands above its line.
-pub(crate) fn ini(entries: &[Entry]) -> String {
+pub fn ini(entries: &[Entry]) -> String {
     let mut text = String::from("[uwsgi]\n");
     let mut above = String::new();
     for entry in effective(entries) {

@@ -39,7 +39,17 @@ fn run(py: Python<'_>, word: &str, command_line: &str) -> PyResult<i32> {
         Inherited::take(word).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     // Whoever signals a whole process group (a terminal, a service manager) means the master, which decides what
     // becomes of us; workers listen for themselves.
-    for signal in [Signal::INT, Signal::HUP, Signal::TERM, Signal::QUIT] {
+    let signals = [
+        Signal::INT,
+        Signal::HUP,
+        Signal::TERM,
+        Signal::QUIT,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::TSTP,
+        Signal::ALARM,
+    ];
+    for signal in signals {
         uwgate_sys::signals::shrug_off(signal);
     }
     let nursery = nursery::PythonNursery::new(py, &inherited)?;

@@ -14,7 +14,9 @@
 //! talk in [`message`]s over `SOCK_SEQPACKET` pairs, and share a [`scoreboard`].
 #![forbid(unsafe_code)]
 
+mod activity;
 pub mod background;
+pub mod command;
 mod connection;
 pub mod environment;
 pub mod exchange;

@@ -256,7 +256,7 @@ fn ids(owner: &uwgate_config::options::Ownership) -> io::Result<(u32, u32)> {
 }
 
 /// Looks a host name up; the first address counts.
-fn resolve(address: &uwgate_config::Address) -> io::Result<Address> {
+pub(crate) fn resolve(address: &uwgate_config::Address) -> io::Result<Address> {
     use uwgate_config::{Address as Wanted, Host};
     Ok(match address {
         Wanted::Unix(path) => Address::Unix(path.clone()),

@@ -46,6 +46,10 @@ pub enum ToWorker {
     Drain,
     /// As `Drain`, but idle keep-alive connections are closed at once: nobody comes after us.
     Stop,
+    /// Leave new connections in the queue until told to resume.
+    Pause,
+    /// Accept again.
+    Resume,
 }
 
 /// Worker to master.
@@ -179,6 +183,8 @@ impl Message for ToWorker {
         let letter = match self {
             Self::Drain => b'd',
             Self::Stop => b's',
+            Self::Pause => b'p',
+            Self::Resume => b'r',
         };
         bytes(letter, 0, 0)
     }
@@ -187,6 +193,8 @@ impl Message for ToWorker {
         match parts(datagram)? {
             (b'd', 0, 0) => Some(Self::Drain),
             (b's', 0, 0) => Some(Self::Stop),
+            (b'p', 0, 0) => Some(Self::Pause),
+            (b'r', 0, 0) => Some(Self::Resume),
             _ => None,
         }
     }
@@ -229,6 +237,8 @@ mod tests {
         survives(FromZygote::ForkFailed { worker, side });
         survives(ToWorker::Drain);
         survives(ToWorker::Stop);
+        survives(ToWorker::Pause);
+        survives(ToWorker::Resume);
         survives(FromWorker::Started { pid: 4_000_000 });
         survives(FromWorker::Ready { apps: 1 });
         for why in [Retirement::MaxRequests, Retirement::Exception] {

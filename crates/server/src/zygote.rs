@@ -197,7 +197,7 @@ fn serve<N: Nursery>(
     let order = worker::run(setup, nursery.host(row.worker))?;
     Ok(match order {
         ToWorker::Stop if alone => End::Stopped,
-        ToWorker::Stop | ToWorker::Drain => End::Worker,
+        _ => End::Worker,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The safe face of the operating system, for crates that forbid `unsafe`.
 //!
-//! In scope: listening sockets, non-blocking socket I/O, message channels that carry descriptors, starting and
+//! In scope: listening sockets, non-blocking socket I/O, client connections, message channels that carry descriptors, starting and
 //! reaping processes, privileges, shared memory, clocks. Every call is one thing the kernel does, with `io::Result`
 //! and the std descriptor types ([`std::os::fd::OwnedFd`], [`std::os::fd::BorrowedFd`]) on its face.
 //!
@@ -11,6 +11,7 @@
 
 pub mod channel;
 pub mod clock;
+pub mod connect;
 pub mod listener;
 pub mod memory;
 pub mod process;

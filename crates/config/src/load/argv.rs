@@ -7,19 +7,22 @@ use crate::origin::Origin;
 use crate::table::{self, Argument, Row};
 use crate::value::Problem;
 
+/// An option: its name in full, its value, and which argument it is.
+pub(crate) type Given = (String, Option<String>, Origin);
+
 /// A command line in parts.
 #[derive(Debug, Default)]
-pub(super) struct CommandLine {
-    /// Options in their order: the name in full, the value, and which argument it is.
-    pub(super) options: Vec<(String, Option<String>, Origin)>,
+pub(crate) struct CommandLine {
+    /// Options in their order.
+    pub(crate) options: Vec<Given>,
     /// The other arguments.
-    pub(super) others: Vec<(String, Origin)>,
+    pub(crate) others: Vec<(String, Origin)>,
     /// Arguments that cannot be understood.
-    pub(super) complaints: Vec<(Origin, Problem)>,
+    pub(crate) complaints: Vec<(Origin, Problem)>,
 }
 
 /// Takes arguments (without the program's name) apart.
-pub(super) fn parse(arguments: &[OsString]) -> CommandLine {
+pub(crate) fn parse(arguments: &[OsString]) -> CommandLine {
     let mut line = CommandLine::default();
     let mut arguments = arguments.iter().zip(1..);
     while let Some((argument, number)) = arguments.next() {

@@ -4,7 +4,7 @@
 //! do their work the moment they are added; three passes replace what the values refer to; and then the list is
 //! applied from its beginning, so that of two values of one option the later wins.
 
-mod argv;
+pub(crate) mod argv;
 mod expand;
 mod files;
 mod list;

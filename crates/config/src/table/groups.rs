@@ -211,8 +211,8 @@ pub(super) const GROUPS: &[Group] = &[
     without(
         "reloads",
         "Reloads",
-        "no effect yet: only SIGHUP reloads",
-        "send SIGHUP to the master",
+        "no effect",
+        "SIGHUP, master-fifo and touch-reload reload",
     ),
     without(
         "process",

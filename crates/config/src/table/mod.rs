@@ -5,6 +5,7 @@
 //! names are lines of `known.tsv`; its `group` column says in [`groups`] what becomes of them. To support another
 //! option, delete its line there, add a row here and a field to [`Options`].
 
+mod control;
 mod groups;
 mod http;
 mod known;
@@ -270,6 +271,13 @@ impl Row {
         Self { help, ..self }
     }
 
+    const fn implying_master(self) -> Self {
+        Self {
+            implies_master: true,
+            ..self
+        }
+    }
+
     const fn immediate(self) -> Self {
         Self {
             immediate: true,
@@ -313,6 +321,14 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Process",
         rows: process::ROWS,
+    },
+    Section {
+        title: "Control",
+        rows: control::ROWS,
+    },
+    Section {
+        title: "Commands",
+        rows: control::COMMANDS,
     },
     Section {
         title: "Logging",

@@ -58,13 +58,17 @@ fn every_field_has_its_option() {
          home = /venv\npythonpath = /p\npp = /q\nchdir = /srv\nenv = A=1\nunenv = B\nenv = C=x=y\n\
          python = python3.12\nuid = 1000\ngid = adm\ndie-on-term = yes\ndisable-logging = true\nlogto = /tmp/log\n\
          buffer-size = 8192\nlimit-post = 5000000000\npost-buffering = 65536\nhttp-keepalive = 10\n\
-         http-trust-forwarded = 127.0.0.1, 10.0.0.0/8\nuwsgi-trust = unix\nplugins = http,python312\n",
+         http-trust-forwarded = 127.0.0.1, 10.0.0.0/8\nuwsgi-trust = unix\nplugins = http,python312\n\
+         pidfile = /run/a.pid\nmaster-fifo = /run/0\nmaster-fifo = /run/1\ntouch-reload = /srv/x\n\
+         python-autoreload = 3\npy-auto-reload-ignore = json\nworker-reload-mercy = 8\nreload-mercy = 9\n\
+         fs-reload = /srv\nexit-on-reload = true\n",
     );
     let Options {
         sockets,
         workers,
         python,
         process,
+        control,
         log,
         limits,
         http,
@@ -117,6 +121,17 @@ fn every_field_has_its_option() {
         (&**process.uid.as_ref().unwrap(), process.die_on_term),
         (&"1000".to_owned(), true)
     );
+    assert_eq!(*control.pidfile.unwrap(), Path::new("/run/a.pid"));
+    assert_eq!(
+        (control.master_fifo.len(), control.touch_reload.len()),
+        (2, 1)
+    );
+    assert_eq!((control.fs_reload.len(), control.exit_on_reload), (1, true));
+    assert_eq!(
+        (control.py_autoreload, control.py_auto_reload_ignore.len()),
+        (3, 1)
+    );
+    assert_eq!((control.worker_reload_mercy, control.reload_mercy), (8, 9));
     assert!(log.disable_logging);
     assert_eq!(
         (limits.buffer_size, limits.limit_post),

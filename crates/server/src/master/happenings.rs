@@ -49,17 +49,7 @@ impl Happenings {
         let (sender, receiver) = unbounded_channel();
         let happenings = Self { sender, receiver };
         happenings.on_signal(SignalKind::child(), || Some(Happening::Child))?;
-        let wishes = [
-            (SignalKind::hangup(), Some(Wish::Reload)),
-            (SignalKind::terminate(), Some(Wish::Stop)),
-            (SignalKind::interrupt(), Some(Wish::Kill)),
-            (SignalKind::quit(), Some(Wish::Kill)),
-            // They would end an unprepared process.
-            (SignalKind::user_defined1(), None),
-            (SignalKind::user_defined2(), None),
-            (SignalKind::alarm(), None),
-        ];
-        for (kind, wish) in wishes {
+        for (kind, wish) in wishes() {
             happenings.on_signal(kind, move || wish.map(Happening::Wish))?;
         }
         Ok(happenings)
@@ -82,7 +72,6 @@ impl Happenings {
     }
 
     /// For a source of wishes of its own.
-    #[allow(dead_code, reason = "the sources come next")]
     pub(super) fn sender(&self) -> UnboundedSender<Happening> {
         self.sender.clone()
     }
@@ -126,4 +115,24 @@ impl Happenings {
         });
         Ok(())
     }
+}
+
+/// What each signal asks for. One without a wish is caught so that it does not end the master; the others that are not
+/// here (SIGWINCH, SIGURG) never would.
+fn wishes() -> [(SignalKind, Option<Wish>); 8] {
+    // The runtime has no name for it.
+    let stop_typed_at_terminal = uwgate_sys::signals::Signal::TSTP.as_raw();
+    [
+        (SignalKind::hangup(), Some(Wish::Reload)),
+        (SignalKind::terminate(), Some(Wish::Stop)),
+        (SignalKind::interrupt(), Some(Wish::Kill)),
+        (SignalKind::quit(), Some(Wish::Kill)),
+        (SignalKind::user_defined1(), Some(Wish::LogStats)),
+        (SignalKind::user_defined2(), Some(Wish::LogActivity)),
+        (
+            SignalKind::from_raw(stop_typed_at_terminal),
+            Some(Wish::TogglePause),
+        ),
+        (SignalKind::alarm(), None),
+    ]
 }

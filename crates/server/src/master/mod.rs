@@ -4,23 +4,28 @@
 //! Everything that happens reaches [`Master::handle`] through one queue ([`Happening`]); what a single process of it
 //! means is decided by `uwgate-supervisor`, what a generation means in `generation`, what is to be done next here.
 
+mod fifo;
 mod generation;
 mod happenings;
 mod heritage;
+mod pidfile;
 mod report;
+mod sources;
 mod start;
 mod surroundings;
 mod systemd;
 mod tick;
+mod touch;
 mod upgrade;
 mod veterans;
+mod watch;
 mod wish;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uwgate_config::{Finding, Loaded, Options};
+use uwgate_config::{Entry, Finding, Loaded, Options};
 use uwgate_supervisor::Roster;
 use uwgate_sys::clock::coarse_now;
 use uwgate_sys::process::{self, Exit, Pid};
@@ -28,6 +33,8 @@ use uwgate_sys::process::{self, Exit, Pid};
 use self::generation::{Change, Fault, Generation, Hands, Key, Manner, Standing};
 use self::happenings::{Happening, Happenings, Heard};
 pub use self::heritage::Heritage;
+use self::pidfile::Pidfiles;
+use self::sources::Sources;
 use self::surroundings::{Phase, Surroundings};
 use self::tick::Tick;
 pub use self::upgrade::SUCCESSOR;
@@ -55,9 +62,6 @@ pub trait Launcher {
     /// Why there is none, in words for the operator.
     fn command(&self, options: &Options, word: &str) -> Result<process::Spawn, String>;
 }
-
-/// How long SIGINT and SIGQUIT leave to requests that are being served.
-const QUICK_STOP: Duration = Duration::from_secs(2);
 
 /// How long to wait before the successor of a zygote that died is started, the first time.
 const ZYGOTE_WAIT: Duration = Duration::from_secs(1);
@@ -112,10 +116,18 @@ fn supervise<L: Launcher>(
             "spawned uWSGI master process (pid: {})",
             process::this().as_raw()
         );
+        let options = &loaded.options;
         let mut master = Master {
             launcher,
             listeners: listeners.into(),
-            vacuum: loaded.options.sockets.vacuum,
+            vacuum: options.sockets.vacuum,
+            exit_on_reload: options.control.exit_on_reload,
+            reload_mercy: reload_mercy(options),
+            pidfiles: Pidfiles::new(options),
+            announced: false,
+            paused: false,
+            entries: loaded.entries.clone(),
+            sources: Sources::open(options, &happenings).map_err(io::Error::other)?,
             happenings,
             generations: Vec::new(),
             next_number: 1,
@@ -144,12 +156,27 @@ fn supervise<L: Launcher>(
     })
 }
 
+fn reload_mercy(options: &Options) -> Duration {
+    Duration::from_secs(options.control.reload_mercy.into())
+}
+
 /// The instance.
 struct Master<'l, L> {
     launcher: &'l L,
     listeners: Arc<[Listening]>,
     vacuum: bool,
+    exit_on_reload: bool,
+    /// How long SIGINT and SIGQUIT leave to requests that are being served.
+    reload_mercy: Duration,
+    pidfiles: Pidfiles,
+    /// Somebody waits for the pidfiles that say that the instance serves.
+    announced: bool,
+    /// New connections wait.
+    paused: bool,
+    /// The configuration that was read last.
+    entries: Vec<Entry>,
     happenings: Happenings,
+    sources: Sources,
     /// Oldest first: at most one serving and one rising, any number leaving.
     generations: Vec<Generation>,
     next_number: u64,
@@ -219,6 +246,9 @@ impl<L: Launcher> Master<'_, L> {
 
     fn leave(&mut self, code: i32) -> i32 {
         self.close_sockets();
+        if self.vacuum {
+            self.pidfiles.remove();
+        }
         tracing::info!("goodbye to uWSGI.");
         code
     }
@@ -239,7 +269,7 @@ impl<L: Launcher> Master<'_, L> {
     fn raise(&mut self, loaded: &Loaded) -> io::Result<()> {
         let number = self.next_number;
         self.next_number += 1;
-        let generation = Generation::start(
+        let mut generation = Generation::start(
             number,
             loaded,
             &self.listeners,
@@ -247,6 +277,7 @@ impl<L: Launcher> Master<'_, L> {
             &self.happenings,
             self.serves_apps(),
         )?;
+        generation.pause(self.paused);
         self.zygotes.expect();
         if let Some(exit) = self.zygotes.spawned(generation.zygote_pid(), number) {
             self.generations.push(generation);
@@ -403,6 +434,9 @@ impl<L: Launcher> Master<'_, L> {
     /// A rising generation serves: those before it may go.
     fn promote(&mut self, number: u64) {
         self.zygote_wait = ZYGOTE_WAIT;
+        if !std::mem::replace(&mut self.announced, true) {
+            self.pidfiles.write_safe();
+        }
         let manner = std::mem::replace(&mut self.manner, Manner::Graceful);
         self.veterans.leave();
         for older in self.numbers() {
@@ -495,11 +529,21 @@ impl<L: Launcher> Master<'_, L> {
             }
             return tracing::error!("RELOAD FAILED: the old configuration goes on");
         }
-        self.vacuum = loaded.options.sockets.vacuum;
-        self.tick = Tick::new(&loaded.options);
+        self.adopt(&loaded);
         if let Err(error) = self.raise(&loaded) {
             tracing::error!("RELOAD FAILED: {error}; the old code goes on");
         }
+    }
+
+    /// Takes over what a new configuration says about the master itself.
+    fn adopt(&mut self, loaded: &Loaded) {
+        let options = &loaded.options;
+        self.vacuum = options.sockets.vacuum;
+        self.exit_on_reload = options.control.exit_on_reload;
+        self.reload_mercy = reload_mercy(options);
+        self.tick = Tick::new(options);
+        self.sources.renew(options, &self.happenings);
+        self.entries.clone_from(&loaded.entries);
     }
 
     /// Binds what the options newly name; what is open already stays so.

@@ -6,6 +6,7 @@ use uwgate_config::options::Process;
 use uwgate_config::{Loaded, Options};
 use uwgate_sys::process::{self, Signal};
 
+use super::pidfile::Pidfiles;
 use super::{Heritage, Launcher, scoreboard, supervise, systemd};
 use crate::background::{self, Background};
 use crate::listen::{self, Listening};
@@ -27,7 +28,16 @@ pub(super) fn start<L: Launcher>(
         veterans,
     } = heritage.unwrap_or_default();
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
-    let signals = [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP];
+    let signals = [
+        Signal::INT,
+        Signal::TERM,
+        Signal::QUIT,
+        Signal::HUP,
+        Signal::USR1,
+        Signal::USR2,
+        Signal::TSTP,
+        Signal::ALARM,
+    ];
     uwgate_sys::signals::block(&signals).map_err(|error| vec![error.to_string()])?;
     // Found out now rather than after the fork: neither a user nor an interpreter that does not exist.
     let identity = privileges::resolve(&options.process).map_err(|problem| vec![problem])?;
@@ -46,16 +56,24 @@ pub(super) fn start<L: Launcher>(
     for listening in &listeners {
         tracing::info!("{listening}");
     }
+    let pidfiles = Pidfiles::new(options);
     // A successor is what its former self has become.
     if !is_successor {
+        // Not before: a second start that finds its sockets taken must not write over the pid of the first.
+        pidfiles.write_early().map_err(|problem| vec![problem])?;
         privileges::assume(identity.as_ref(), &options.process).map_err(|problem| vec![problem])?;
         crate::log::redirect(&options.log.logto2).map_err(|problem| vec![problem])?;
+        pidfiles.write_late().map_err(|problem| vec![problem])?;
     }
     tracing::info!("*** Operational MODE: {} ***", mode(options));
     caller.opened();
     let result = match wants_master(options) || is_successor {
         true => supervise(loaded, listeners, launcher, veterans, caller),
-        false => alone(loaded, &listeners, launcher),
+        false => {
+            // Nobody is left who could tell whether the start succeeds.
+            pidfiles.write_safe();
+            alone(loaded, &listeners, launcher)
+        }
     };
     result.map_err(|error| vec![error.to_string()])
 }

@@ -1,11 +1,10 @@
 //! What can be wanted of a running instance, whoever asks: a signal, the FIFO, a touched file, the application.
 
 use super::generation::{Hands, Manner};
-use super::{Launcher, Master, QUICK_STOP};
+use super::{Launcher, Master};
 
 /// A wish of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "the sources of some come next")]
 pub(super) enum Wish {
     /// New code and configuration beside the old, which then finishes what it has.
     Reload,
@@ -21,18 +20,81 @@ pub(super) enum Wish {
     Stop,
     /// End within seconds.
     Kill,
+    /// Leave new connections waiting, or take them again.
+    TogglePause,
+    /// One worker more (cheaper).
+    MoreWorkers,
+    /// One worker less (cheaper).
+    FewerWorkers,
+    /// No workers until somebody connects (cheap).
+    Cheap,
+    /// Open the log files by their names again.
+    ReopenLogs,
+    /// Begin new log files beside the old ones.
+    RotateLogs,
+    /// Configuration and counters to the log.
+    LogStats,
+    /// What every worker is doing to the log.
+    LogActivity,
+    /// Write the pid to all pidfiles again.
+    RewritePidfiles,
 }
 
 impl<L: Launcher> Master<'_, L> {
     pub(super) fn grant(&mut self, wish: Wish) {
         match wish {
+            Wish::Reload if self.exit_on_reload => self.stop(None),
+            Wish::BrutalReload if self.exit_on_reload => self.stop(Some(self.reload_mercy)),
             Wish::Reload => self.reload(Manner::Graceful),
             Wish::BrutalReload => self.reload(Manner::Brutal),
             Wish::ReloadWorkers => self.reload_workers(Manner::Graceful),
             Wish::BrutalReloadWorkers => self.reload_workers(Manner::Brutal),
             Wish::ChainReload => self.chain_reload(),
             Wish::Stop => self.stop(None),
-            Wish::Kill => self.stop(Some(QUICK_STOP)),
+            Wish::Kill => self.stop(Some(self.reload_mercy)),
+            Wish::TogglePause => self.toggle_pause(),
+            Wish::MoreWorkers | Wish::FewerWorkers | Wish::Cheap => {
+                tracing::warn!("the number of workers cannot be changed yet");
+            }
+            Wish::ReopenLogs | Wish::RotateLogs => {
+                tracing::warn!("logs cannot be reopened or rotated yet");
+            }
+            Wish::LogStats => self.log_stats(),
+            Wish::LogActivity => self.log_activity(),
+            Wish::RewritePidfiles => self.pidfiles.rewrite(),
+        }
+    }
+
+    /// The words are uWSGI's.
+    fn toggle_pause(&mut self) {
+        self.paused = !self.paused;
+        match self.paused {
+            true => tracing::info!(
+                "*** PAUSE (press start to resume, if you do not have a joypad send SIGTSTP) ***"
+            ),
+            false => tracing::info!("*** resuming workers ***"),
+        }
+        let paused = self.paused;
+        for generation in &mut self.generations {
+            generation.pause(paused);
+        }
+    }
+
+    /// As uWSGI: first the configuration, then the counters.
+    fn log_stats(&self) {
+        tracing::info!(";uWSGI instance configuration");
+        for line in uwgate_config::as_ini(&self.entries).lines() {
+            tracing::info!("{line}");
+        }
+        let serving = self.generations.iter().filter(|it| !it.is_leaving());
+        serving.for_each(super::Generation::log_stats);
+    }
+
+    fn log_activity(&self) {
+        let state = if self.paused { "paused" } else { "accepting" };
+        tracing::info!("SIGUSR2: the instance is {state}");
+        for generation in &self.generations {
+            generation.log_activity();
         }
     }
 

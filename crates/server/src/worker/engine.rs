@@ -158,6 +158,16 @@ impl<H> Engine<H> {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Says in the log what this worker has done (SIGUSR1).
+    pub(crate) fn log_counters(&self) {
+        crate::activity::log_counters(&self.scoreboard, self.row.worker, std::process::id());
+    }
+
+    /// Says in the log what this worker is doing (SIGUSR2).
+    pub(crate) fn log_activity(&self) {
+        crate::activity::log_activity(&self.scoreboard, self.row, std::process::id());
+    }
+
     /// Connections that are open now.
     pub(crate) fn open(&self) -> usize {
         self.open.load(Ordering::Relaxed)
@@ -185,7 +195,8 @@ impl<H> Engine<H> {
 
     /// Says that this worker takes connections from now on.
     pub(crate) fn start_accepting(&self) {
-        self.scoreboard.set_connections(self.row, 0);
+        self.draining.store(false, Ordering::Relaxed);
+        self.scoreboard.set_connections(self.row, self.open());
         self.scoreboard.set_accepting(self.row, true);
     }
 

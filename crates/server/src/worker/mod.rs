@@ -2,6 +2,7 @@
 
 mod accept;
 mod cores;
+mod doors;
 mod engine;
 mod handover;
 mod idle;
@@ -10,7 +11,6 @@ mod orders;
 mod settings;
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ pub use engine::core;
 pub(crate) use engine::{Endpoint, Engine};
 pub(crate) use settings::Settings;
 
+use self::doors::Doors;
 use self::idle::Stake;
 use self::orders::{Event, Events};
 use crate::host::Host;
@@ -97,38 +98,48 @@ fn runtime<H: Host>(threads: usize, engine: &Arc<Engine<H>>) -> io::Result<Runti
 
 async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWorker> {
     let mut events = orders::subscribe(&engine)?;
-    let mut acceptors = Vec::new();
-    let mut queues = Vec::new();
-    for listening in setup.listeners {
-        let endpoint = Arc::new(listening.endpoint());
-        let queue: Arc<OwnedFd> = Arc::new(listening.into_fd());
-        queues.push((Arc::clone(&queue), Arc::clone(&endpoint)));
-        let accepting = accept::accept_connections(queue, endpoint, Arc::clone(&engine));
-        acceptors.push(tokio::spawn(accepting));
+    let mut doors = Doors::new(setup.listeners, &engine);
+    // The successor of a paused worker does not take a single connection.
+    let mut paused = setup.master.as_ref().is_some_and(orders::begins_paused);
+    if !paused {
+        doors.open();
     }
-    engine.start_accepting();
     tokio::spawn(idle::sweep_every_second(Arc::clone(&engine.watches)));
     if let Some(master) = setup.master {
         let ready = FromWorker::Ready { apps: setup.apps };
         master.send(&ready.encode(), &[])?;
         events.follow(master)?;
     }
-    let order = events.order().await;
-    engine.start_draining();
-    for acceptor in acceptors {
-        acceptor.abort();
-        // Another thread may be in the middle of it, with a connection that is not counted yet.
-        let _ = acceptor.await;
-    }
-    if order == ToWorker::Stop {
-        // Nobody else will take those who connected in time.
-        for (queue, endpoint) in &queues {
-            accept::accept_the_rest(queue, endpoint, &engine);
+    let order = loop {
+        let pause = match events.next().await {
+            Event::Order(ToWorker::Pause) => true,
+            Event::Order(ToWorker::Resume) => false,
+            Event::TogglePause => !paused,
+            Event::Emptied => continue,
+            Event::Order(order @ (ToWorker::Drain | ToWorker::Stop)) => break order,
+        };
+        if pause != paused {
+            tell_pause(setup.row.worker, pause);
         }
+        paused = pause;
+        match paused {
+            true => doors.shut().await,
+            false => doors.open(),
+        }
+    };
+    doors.shut().await;
+    if order == ToWorker::Stop {
+        doors.take_the_rest();
     }
-    drop(queues);
+    drop(doors);
     drain(&engine, order, &mut events).await;
     Ok(order)
+}
+
+/// uWSGI's words.
+fn tell_pause(worker: u32, paused: bool) {
+    let state = if paused { "suspended" } else { "resumed" };
+    tracing::info!("*** worker {worker} {state} ***");
 }
 
 /// How long a client that has begun a head may go on with it when the instance stops.
@@ -148,14 +159,14 @@ async fn drain<H: Host>(engine: &Engine<H>, mut order: ToWorker, events: &mut Ev
             ToWorker::Stop if after > HEADS_AT_STOP => engine.watches.expire_up_to(Stake::Head),
             ToWorker::Stop => engine.watches.expire_up_to(Stake::Nothing),
             ToWorker::Drain if after > IDLE_AT_DRAIN => engine.watches.expire_up_to(Stake::Nothing),
-            ToWorker::Drain => {}
+            ToWorker::Drain | ToWorker::Pause | ToWorker::Resume => {}
         }
         if engine.open() == 0 {
             return;
         }
         // Now and then, as a connection may have become idle since the last look.
         let next = tokio::time::timeout(Duration::from_millis(250), events.next()).await;
-        if let Ok(Event::Order(stricter)) = next {
+        if let Ok(Event::Order(stricter @ (ToWorker::Drain | ToWorker::Stop))) = next {
             order = stricter;
         }
     }

@@ -3,17 +3,20 @@
 use std::io;
 use std::sync::Arc;
 
+use rustix::net::RecvFlags;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uwgate_sys::channel::Channel;
 
 use super::engine::Engine;
-use crate::message::{ToWorker, next_message};
+use crate::message::{Message, SIZE, ToWorker, next_message};
 
 /// What the worker's main task waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     Order(ToWorker),
+    /// SIGTSTP came to this process.
+    TogglePause,
     /// A draining worker's last connection has closed.
     Emptied,
 }
@@ -24,22 +27,28 @@ pub(crate) struct Events {
     receiver: UnboundedReceiver<Event>,
 }
 
+/// What the kernel calls SIGTSTP: the runtime has no name for it.
+const TSTP: i32 = uwgate_sys::signals::Signal::TSTP.as_raw();
+
 /// Listens to signals and to the engine.
 pub(crate) fn subscribe<H: Send + Sync + 'static>(engine: &Arc<Engine<H>>) -> io::Result<Events> {
     let (sender, receiver) = unbounded_channel();
     let signals = [
-        (SignalKind::terminate(), ToWorker::Stop),
-        (SignalKind::interrupt(), ToWorker::Stop),
-        (SignalKind::hangup(), ToWorker::Drain),
+        (SignalKind::terminate(), Event::Order(ToWorker::Stop)),
+        (SignalKind::interrupt(), Event::Order(ToWorker::Stop)),
+        (SignalKind::hangup(), Event::Order(ToWorker::Drain)),
+        (SignalKind::from_raw(TSTP), Event::TogglePause),
     ];
-    for (kind, order) in signals {
-        let (mut signal, sender) = (signal(kind)?, sender.clone());
-        tokio::spawn(async move {
-            while signal.recv().await.is_some() {
-                let _ = sender.send(Event::Order(order));
-            }
-        });
+    for (kind, event) in signals {
+        let sender = sender.clone();
+        on_signal(kind, move || {
+            let _ = sender.send(event);
+        })?;
     }
+    let counters = Arc::clone(engine);
+    on_signal(SignalKind::user_defined1(), move || counters.log_counters())?;
+    let activity = Arc::clone(engine);
+    on_signal(SignalKind::user_defined2(), move || activity.log_activity())?;
     let (engine, emptied) = (Arc::clone(engine), sender.clone());
     tokio::spawn(async move {
         loop {
@@ -48,6 +57,26 @@ pub(crate) fn subscribe<H: Send + Sync + 'static>(engine: &Arc<Engine<H>>) -> io
         }
     });
     Ok(Events { sender, receiver })
+}
+
+fn on_signal(kind: SignalKind, act: impl Fn() + Send + 'static) -> io::Result<()> {
+    let mut signal = signal(kind)?;
+    tokio::spawn(async move {
+        while signal.recv().await.is_some() {
+            act();
+        }
+    });
+    Ok(())
+}
+
+/// Whether the master's first word to a new worker was that the instance is paused: it comes before the worker exists.
+pub(crate) fn begins_paused(master: &Channel) -> bool {
+    let mut datagram = [0; SIZE];
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let word = rustix::net::recv(master, &mut datagram, flags);
+    word.is_ok_and(|(len, _)| {
+        datagram.get(..len).and_then(ToWorker::decode) == Some(ToWorker::Pause)
+    })
 }
 
 impl Events {
@@ -63,15 +92,6 @@ impl Events {
             let _ = sender.send(Event::Order(ToWorker::Stop));
         });
         Ok(())
-    }
-
-    /// The next order.
-    pub(crate) async fn order(&mut self) -> ToWorker {
-        loop {
-            if let Event::Order(order) = self.next().await {
-                return order;
-            }
-        }
     }
 
     /// The next event; never ends, since the queue holds a sender itself.

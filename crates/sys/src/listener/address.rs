@@ -30,7 +30,7 @@ impl Address {
         }
     }
 
-    pub(super) fn to_sockaddr(&self) -> io::Result<SockAddr> {
+    pub(crate) fn to_sockaddr(&self) -> io::Result<SockAddr> {
         match self {
             Address::Tcp(address) => Ok(SockAddr::from(*address)),
             Address::Unix(path) if path.as_os_str().is_empty() => {

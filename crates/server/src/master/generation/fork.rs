@@ -8,7 +8,7 @@ use uwgate_sys::channel::{self, Channel};
 use uwgate_sys::process::{self, Pid, Signal};
 
 use super::{Generation, Hands, Key};
-use crate::message::{Message, ToZygote};
+use crate::message::{Message, ToWorker, ToZygote};
 
 /// The process that workers are forked from.
 pub(super) struct Zygote {
@@ -62,6 +62,10 @@ impl Generation {
         // All that can fail comes first: once the order is out, a process may come.
         hands.happenings.follow_worker(key, occupant.life, ours)?;
         let (worker, side) = (key.worker, key.side);
+        if self.paused {
+            // It is there before the worker is.
+            speaking.send(&ToWorker::Pause.encode(), &[])?;
+        }
         let order = ToZygote::Fork { worker, side }.encode();
         zygote.channel.send(&order, &[theirs.as_fd()])?;
         occupant.awaited = true;

@@ -1,5 +1,6 @@
 //! One generation of the application: a zygote that has loaded it, and the workers forked from there.
 
+mod control;
 mod fork;
 mod slot;
 mod standing;
@@ -47,6 +48,8 @@ pub(super) struct Generation {
     slots: Vec<Slot>,
     /// Workers that a chain reload has yet to replace, one after the other.
     chain: std::collections::VecDeque<u32>,
+    /// Workers leave new connections in the queue.
+    paused: bool,
 }
 
 impl Generation {
@@ -85,6 +88,7 @@ impl Generation {
             scoreboard,
             slots: slots(options),
             chain: std::collections::VecDeque::new(),
+            paused: false,
         })
     }
 
@@ -385,6 +389,7 @@ fn no_apps() -> Change {
 }
 
 fn slots(options: &Options) -> Vec<Slot> {
-    let slots = (0..options.workers.processes).map(|_| Slot::new());
+    let mercy = std::time::Duration::from_secs(options.control.worker_reload_mercy.into());
+    let slots = (0..options.workers.processes).map(|_| Slot::new(mercy));
     slots.collect()
 }

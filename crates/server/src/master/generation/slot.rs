@@ -61,9 +61,9 @@ const THROTTLE: Throttle = Throttle {
 };
 
 impl Slot {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(mercy: Duration) -> Self {
         Self {
-            occupants: [Occupant::new(), Occupant::new()],
+            occupants: [Occupant::new(mercy), Occupant::new(mercy)],
             current: Side::First,
             handover: Handover::None,
         }
@@ -124,10 +124,11 @@ impl Slot {
 }
 
 impl Occupant {
-    fn new() -> Self {
+    fn new(mercy: Duration) -> Self {
         Self {
             child: Child::new(Policy {
                 throttle: THROTTLE,
+                mercy,
                 ..Policy::default()
             }),
             channel: None,

@@ -1,0 +1,64 @@
+//! The listening sockets of a worker, open or shut: a paused worker leaves new connections in the kernel's queue.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::accept;
+use super::engine::{Endpoint, Engine};
+use crate::host::Host;
+use crate::listen::Listening;
+
+/// All listening sockets of a worker, and who accepts from them.
+pub(super) struct Doors<H> {
+    engine: Arc<Engine<H>>,
+    queues: Vec<(Arc<OwnedFd>, Arc<Endpoint>)>,
+    acceptors: Vec<JoinHandle<std::io::Result<()>>>,
+}
+
+impl<H: Host> Doors<H> {
+    /// They are shut at first.
+    pub(super) fn new(listeners: Vec<Listening>, engine: &Arc<Engine<H>>) -> Self {
+        let queues = listeners.into_iter().map(|listening| {
+            let endpoint = Arc::new(listening.endpoint());
+            (Arc::new(listening.into_fd()), endpoint)
+        });
+        Self {
+            engine: Arc::clone(engine),
+            queues: queues.collect(),
+            acceptors: Vec::new(),
+        }
+    }
+
+    /// Takes connections from now on.
+    pub(super) fn open(&mut self) {
+        if !self.acceptors.is_empty() {
+            return;
+        }
+        let acceptors = self.queues.iter().map(|(queue, endpoint)| {
+            let (queue, endpoint) = (Arc::clone(queue), Arc::clone(endpoint));
+            let engine = Arc::clone(&self.engine);
+            tokio::spawn(accept::accept_connections(queue, endpoint, engine))
+        });
+        self.acceptors = acceptors.collect();
+        self.engine.start_accepting();
+    }
+
+    /// Takes no more. Those who are connected are asked to connect anew with their next answer.
+    pub(super) async fn shut(&mut self) {
+        self.engine.start_draining();
+        for acceptor in self.acceptors.drain(..) {
+            acceptor.abort();
+            // Another thread may be in the middle of it, with a connection that is not counted yet.
+            let _ = acceptor.await;
+        }
+    }
+
+    /// Takes all who have connected in time: nobody else will.
+    pub(super) fn take_the_rest(&self) {
+        for (queue, endpoint) in &self.queues {
+            accept::accept_the_rest(queue, endpoint, &self.engine);
+        }
+    }
+}
