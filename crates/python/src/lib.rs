@@ -10,6 +10,7 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod apps;
+mod autoreload;
 mod body;
 mod environ;
 mod errors;

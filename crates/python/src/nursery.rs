@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -9,6 +10,7 @@ use uwgate_server::zygote::Nursery;
 use uwgate_sys::process::Fork;
 
 use crate::apps::Apps;
+use crate::autoreload;
 use crate::errors;
 use crate::host::PythonHost;
 use crate::load;
@@ -17,6 +19,8 @@ use crate::load;
 pub(crate) struct PythonNursery {
     options: Arc<Options>,
     apps: Apps,
+    /// Code that was written later is not what is loaded here.
+    since: Duration,
 }
 
 impl PythonNursery {
@@ -27,6 +31,7 @@ impl PythonNursery {
         Ok(Self {
             apps: Apps::new(&options.python),
             options,
+            since: uwgate_sys::clock::coarse_realtime(),
         })
     }
 }
@@ -69,6 +74,14 @@ impl Nursery for PythonNursery {
                 fork
             }
         })
+    }
+
+    fn watch(&mut self, changed: impl Fn(Duration) + Send + Sync + 'static) {
+        Python::attach(|py| {
+            if let Err(error) = autoreload::start(py, &self.options, self.since, changed) {
+                errors::log_exception(py, &error);
+            }
+        });
     }
 
     fn host(&mut self, _worker: u32) -> PythonHost {

@@ -70,6 +70,13 @@ pub enum FromWorker {
         /// Why.
         why: Retirement,
     },
+    /// A file of the loaded code was written at this time since 1970 (`py-autoreload`).
+    CodeChanged {
+        /// Seconds.
+        seconds: u32,
+        /// And nanoseconds.
+        nanos: u32,
+    },
 }
 
 /// Why a worker wants to be replaced.
@@ -206,6 +213,7 @@ impl Message for FromWorker {
             Self::Started { pid } => bytes(b'p', pid, 0),
             Self::Ready { apps } => bytes(b'r', apps, 0),
             Self::Retire { why } => bytes(b'e', why as u32, 0),
+            Self::CodeChanged { seconds, nanos } => bytes(b'c', seconds, nanos),
         }
     }
 
@@ -216,6 +224,7 @@ impl Message for FromWorker {
             (b'e', why, 0) => Some(Self::Retire {
                 why: Retirement::from_number(why)?,
             }),
+            (b'c', seconds, nanos) => Some(Self::CodeChanged { seconds, nanos }),
             _ => None,
         }
     }
@@ -241,6 +250,8 @@ mod tests {
         survives(ToWorker::Resume);
         survives(FromWorker::Started { pid: 4_000_000 });
         survives(FromWorker::Ready { apps: 1 });
+        let (seconds, nanos) = (u32::MAX, 999_999_999);
+        survives(FromWorker::CodeChanged { seconds, nanos });
         for why in [Retirement::MaxRequests, Retirement::Exception] {
             survives(FromWorker::Retire { why });
         }

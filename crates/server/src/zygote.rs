@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uwgate_sys::channel::Channel;
 use uwgate_sys::process::{self, Fork, allowed_cpus, this, thread_count};
@@ -30,6 +31,12 @@ pub trait Nursery {
     /// # Errors
     /// What the kernel says.
     fn fork(&mut self) -> io::Result<Fork>;
+
+    /// Looks from now on, in a worker, whether the code that it has loaded changes (`py-autoreload`), and calls
+    /// `changed` with the time of the change since 1970.
+    fn watch(&mut self, changed: impl Fn(Duration) + Send + Sync + 'static) {
+        drop(changed);
+    }
 
     /// The host of a worker, in the worker.
     fn host(&mut self, worker: u32) -> Self::Host;
@@ -185,6 +192,11 @@ fn serve<N: Nursery>(
         scoreboard,
         ..
     } = inherited;
+    if options.control.py_autoreload > 0
+        && let Some(master) = &master
+    {
+        watch(nursery, master.try_clone()?);
+    }
     let alone = master.is_none();
     let setup = worker::Setup {
         row,
@@ -199,6 +211,16 @@ fn serve<N: Nursery>(
         ToWorker::Stop if alone => End::Stopped,
         _ => End::Worker,
     })
+}
+
+/// Has changes of the code told to the master.
+fn watch<N: Nursery>(nursery: &mut N, master: Channel) {
+    nursery.watch(move |when| {
+        let seconds = u32::try_from(when.as_secs()).unwrap_or(u32::MAX);
+        let nanos = when.subsec_nanos();
+        // Without a master nobody reloads.
+        let _ = master.send(&FromWorker::CodeChanged { seconds, nanos }.encode(), &[]);
+    });
 }
 
 /// Gives each worker its `count` CPUs of those that the instance may use, going round.

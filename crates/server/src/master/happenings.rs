@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use uwgate_sys::channel::Channel;
 use uwgate_sys::clock::{Millis, coarse_now};
+use uwgate_sys::signals::Signal;
 
 use super::generation::Key;
 use super::wish::Wish;
@@ -117,11 +118,23 @@ impl Happenings {
     }
 }
 
+/// The signals that are not to take effect while nobody listens to them.
+pub(super) const AWAITED: [Signal; 8] = [
+    Signal::HUP,
+    Signal::TERM,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::TSTP,
+    Signal::ALARM,
+];
+
 /// What each signal asks for. One without a wish is caught so that it does not end the master; the others that are not
 /// here (SIGWINCH, SIGURG) never would.
 fn wishes() -> [(SignalKind, Option<Wish>); 8] {
     // The runtime has no name for it.
-    let stop_typed_at_terminal = uwgate_sys::signals::Signal::TSTP.as_raw();
+    let stop_typed_at_terminal = Signal::TSTP.as_raw();
     [
         (SignalKind::hangup(), Some(Wish::Reload)),
         (SignalKind::terminate(), Some(Wish::Stop)),

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use uwgate_config::{Entry, Finding, Loaded, Options};
 use uwgate_supervisor::Roster;
-use uwgate_sys::clock::coarse_now;
+use uwgate_sys::clock::{coarse_now, coarse_realtime};
 use uwgate_sys::process::{self, Exit, Pid};
 
 use self::generation::{Change, Fault, Generation, Hands, Key, Manner, Standing};
@@ -40,8 +40,10 @@ use self::tick::Tick;
 pub use self::upgrade::SUCCESSOR;
 use self::upgrade::Upgrade;
 use self::veterans::{Veteran, Veterans};
+use self::wish::Wish;
 use crate::background::Background;
 use crate::listen::{self, Listening};
+use crate::message::FromWorker;
 use crate::zygote::End;
 
 /// What the master does not know by itself: where options come from and what runs the application.
@@ -131,6 +133,7 @@ fn supervise<L: Launcher>(
             happenings,
             generations: Vec::new(),
             next_number: 1,
+            raised_at: Duration::ZERO,
             roster: Roster::default(),
             zygotes: Roster::default(),
             reload_at: None,
@@ -180,6 +183,8 @@ struct Master<'l, L> {
     /// Oldest first: at most one serving and one rising, any number leaving.
     generations: Vec<Generation>,
     next_number: u64,
+    /// When the newest generation was begun, since 1970.
+    raised_at: Duration,
     /// Live workers.
     roster: Roster<Key>,
     /// Live zygotes, by the number of their generation.
@@ -269,6 +274,7 @@ impl<L: Launcher> Master<'_, L> {
     fn raise(&mut self, loaded: &Loaded) -> io::Result<()> {
         let number = self.next_number;
         self.next_number += 1;
+        self.raised_at = coarse_realtime();
         let mut generation = Generation::start(
             number,
             loaded,
@@ -293,11 +299,22 @@ impl<L: Launcher> Master<'_, L> {
             Happening::Child => self.reap(),
             Happening::Wish(wish) => self.grant(wish),
             Happening::Zygote { number, heard } => self.heard_zygote(number, heard),
+            Happening::Worker {
+                heard: Heard::Message(FromWorker::CodeChanged { seconds, nanos }),
+                ..
+            } => self.code_changed(Duration::new(seconds.into(), nanos)),
             Happening::Worker { key, life, heard } => {
                 self.with(key.generation, |generation, hands| {
                     generation.heard_worker(key, life, heard, hands)
                 });
             }
+        }
+    }
+
+    /// Every worker tells, sooner or later; a generation that was begun since has read the new code.
+    fn code_changed(&mut self, when: Duration) {
+        if when > self.raised_at {
+            self.grant(Wish::Reload);
         }
     }
 

@@ -4,8 +4,9 @@ use std::io;
 
 use uwgate_config::options::Process;
 use uwgate_config::{Loaded, Options};
-use uwgate_sys::process::{self, Signal};
+use uwgate_sys::process;
 
+use super::happenings::AWAITED;
 use super::pidfile::Pidfiles;
 use super::{Heritage, Launcher, scoreboard, supervise, systemd};
 use crate::background::{self, Background};
@@ -28,17 +29,7 @@ pub(super) fn start<L: Launcher>(
         veterans,
     } = heritage.unwrap_or_default();
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
-    let signals = [
-        Signal::INT,
-        Signal::TERM,
-        Signal::QUIT,
-        Signal::HUP,
-        Signal::USR1,
-        Signal::USR2,
-        Signal::TSTP,
-        Signal::ALARM,
-    ];
-    uwgate_sys::signals::block(&signals).map_err(|error| vec![error.to_string()])?;
+    uwgate_sys::signals::block(&AWAITED).map_err(|error| vec![error.to_string()])?;
     // Found out now rather than after the fork: neither a user nor an interpreter that does not exist.
     let identity = privileges::resolve(&options.process).map_err(|problem| vec![problem])?;
     launcher

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use uwgate_sys::process::{self, Exit, Pid, Signal, Spawn};
 
+use super::happenings::AWAITED;
 use super::{Launcher, Master, heritage};
 
 /// The first argument of a master that takes over from its former self; the second is a descriptor.
@@ -107,8 +108,7 @@ impl<L: Launcher> Master<'_, L> {
             return;
         };
         // What comes from here on waits for the successor; what has come already is for us to handle.
-        let signals = [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP];
-        let blocked = uwgate_sys::signals::block(&signals);
+        let blocked = uwgate_sys::signals::block(&AWAITED);
         self.handle_what_has_come().await;
         if self.ending.is_none() && blocked.is_ok() {
             let Err(error) = self.become_binary(&binary);

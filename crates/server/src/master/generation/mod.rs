@@ -231,6 +231,8 @@ impl Generation {
                 }
                 Change::Nothing
             }
+            // The master's business.
+            Heard::Message(FromWorker::CodeChanged { .. }) => Change::Nothing,
             Heard::Gone => self.never_started(key, hands),
         }
     }
