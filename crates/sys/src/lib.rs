@@ -19,3 +19,4 @@ pub mod process;
 pub mod readiness;
 pub mod signals;
 pub mod socket;
+pub mod thread;

@@ -198,6 +198,21 @@ pub fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(fd, Shutdown::Write)?)
 }
 
+/// Ends a connection so that nobody can take it for complete: over TCP the peer's next read fails with a reset, on a unix
+/// socket it finds the end.
+pub fn cut(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // Dissolving the association is the one way to a reset while other descriptors of the socket are open.
+    match rustix::net::connect_unspec(fd) {
+        Ok(()) => Ok(()),
+        Err(_) => Ok(rustix::net::shutdown(fd, Shutdown::Both)?),
+    }
+}
+
+/// Ends a connection in both directions; what was sent before still arrives.
+pub fn shutdown(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::net::shutdown(fd, Shutdown::Both)?)
+}
+
 /// Sends small pieces at once instead of gathering them (TCP only; a connection inherits it from its listener).
 pub fn set_nodelay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     Ok(sockopt::set_tcp_nodelay(fd, on)?)

@@ -190,11 +190,10 @@ pub(super) const GROUPS: &[Group] = &[
         "nothing but requests is run yet",
         "run it as a service or a timer of its own, for example a unit of systemd",
     ),
-    without(
-        "harakiri",
+    needless(
+        "harakiri-needless",
         "Harakiri",
-        "no effect yet: requests that take too long are not ended",
-        "let the front end time out",
+        "no effect: the clock stops when the application returns, before any hook",
     ),
     without(
         "recycling",

@@ -7,6 +7,7 @@
 
 mod control;
 mod groups;
+mod harakiri;
 mod http;
 mod known;
 mod language;
@@ -337,6 +338,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Limits",
         rows: limits::ROWS,
+    },
+    Section {
+        title: "Harakiri",
+        rows: harakiri::ROWS,
     },
     Section {
         title: "HTTP",
