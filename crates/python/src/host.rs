@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use pyo3::exceptions::PySystemExit;
@@ -14,6 +15,7 @@ use crate::environ::{Environ, Prepared};
 use crate::errors;
 use crate::input::Input;
 use crate::responder::Responder;
+use crate::stacks;
 
 /// Calls WSGI applications.
 pub(crate) struct PythonHost {
@@ -68,6 +70,19 @@ impl Host for PythonHost {
                 Err(error) => unserved(py, &error, request, response),
             }
         })
+    }
+
+    fn write_stacks_on(&self, you: i32, all: i32, file: BorrowedFd<'_>) -> bool {
+        Python::attach(|py| stacks::write_on(py, you, all, file))
+            .inspect_err(|error| tracing::warn!("faulthandler: {error}"))
+            .is_ok()
+    }
+
+    fn interrupt(&self, thread: u64) {
+        Python::attach(|_| {
+            // SAFETY: this thread is attached; a thread that Python does not know is not found.
+            unsafe { ffi::PyThreadState_SetAsyncExc(thread as _, ffi::PyExc_SystemExit) };
+        });
     }
 
     fn detached(wait: &mut dyn FnMut()) {

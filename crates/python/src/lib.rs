@@ -21,6 +21,7 @@ mod load;
 mod memo;
 mod nursery;
 mod responder;
+mod stacks;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;

@@ -1,3 +1,5 @@
+use std::os::fd::BorrowedFd;
+
 use crate::exchange::{Request, Response};
 
 /// What runs the application: Python in production, an echo in tests.
@@ -16,6 +18,20 @@ pub trait Host: Send + Sync + 'static {
     /// Errors of the application are answered here (a 500, or a cut answer when the head is gone); there is nothing
     /// the engine could do about them.
     fn serve(&self, request: Box<Request>, response: Box<Response>) -> Served;
+
+    /// Installs signal handlers that write stacks to `file` as text, wherever they interrupt a thread and without waiting
+    /// for anything: on signal `you` that of the thread itself, on `all` those of all threads. False when this host
+    /// cannot.
+    fn write_stacks_on(&self, you: i32, all: i32, file: BorrowedFd<'_>) -> bool {
+        let _ = (you, all, file);
+        false
+    }
+
+    /// Asks what the thread with this handle (`pthread_self`) is doing to end as if it were no longer wanted (Python's
+    /// SystemExit). May wait for ever.
+    fn interrupt(&self, thread: u64) {
+        let _ = thread;
+    }
 
     /// Runs `wait`, which will block in the kernel, without holding what other threads of the host need
     /// (Python's GIL). Called only from inside [`Host::serve`], on its thread.

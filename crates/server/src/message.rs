@@ -65,6 +65,11 @@ pub enum FromWorker {
         /// Applications found.
         apps: u32,
     },
+    /// A request was in the application for too long.
+    Harakiri {
+        /// The process goes on for a while and wants a successor. Otherwise it ends now.
+        replace: bool,
+    },
     /// I have served enough: let another take my place. Until it is there I go on.
     Retire {
         /// Why.
@@ -212,6 +217,7 @@ impl Message for FromWorker {
         match self {
             Self::Started { pid } => bytes(b'p', pid, 0),
             Self::Ready { apps } => bytes(b'r', apps, 0),
+            Self::Harakiri { replace } => bytes(b'h', replace.into(), 0),
             Self::Retire { why } => bytes(b'e', why as u32, 0),
             Self::CodeChanged { seconds, nanos } => bytes(b'c', seconds, nanos),
         }
@@ -221,6 +227,9 @@ impl Message for FromWorker {
         match parts(datagram)? {
             (b'p', pid, 0) => Some(Self::Started { pid }),
             (b'r', apps, 0) => Some(Self::Ready { apps }),
+            (b'h', replace @ 0..=1, 0) => Some(Self::Harakiri {
+                replace: replace == 1,
+            }),
             (b'e', why, 0) => Some(Self::Retire {
                 why: Retirement::from_number(why)?,
             }),
@@ -252,6 +261,9 @@ mod tests {
         survives(FromWorker::Ready { apps: 1 });
         let (seconds, nanos) = (u32::MAX, 999_999_999);
         survives(FromWorker::CodeChanged { seconds, nanos });
+        for replace in [false, true] {
+            survives(FromWorker::Harakiri { replace });
+        }
         for why in [Retirement::MaxRequests, Retirement::Exception] {
             survives(FromWorker::Retire { why });
         }

@@ -316,13 +316,19 @@ impl Connection {
         };
         let mut rules = pending.rules;
         rules.keep_alive &= self.may_stay(engine);
-        let (Some(request), Some(mut response)) = (self.request.take(), self.response.take())
+        let (Some(mut request), Some(mut response)) = (self.request.take(), self.response.take())
         else {
             return Step::Then(Next::Close);
         };
         response.begin(rules);
         let begun = engine.begin(turn.as_ref(), &request);
+        if engine.harakiri.is_watching() {
+            engine.watch(&mut request, &mut response);
+        }
         let served = engine.host.serve(request, response);
+        if engine.harakiri.is_watching() {
+            engine.harakiri.land(crate::worker::core());
+        }
         self.request = served.request;
         self.response = served.response;
         self.requests += 1;

@@ -1,6 +1,7 @@
 //! One request and its answer as two halves the host owns while it serves: [`Request`] is read from, [`Response`]
 //! is written to. Both block, with the host detached, only where the thread really has to wait.
 
+mod flight;
 mod notes;
 mod request;
 mod response;
@@ -9,6 +10,7 @@ mod spool;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+pub(crate) use flight::{Flight, Passenger, Phase, Sight, Ticket};
 pub use notes::Notes;
 pub(crate) use request::{Block, SpoolError, Trust};
 pub use request::{Body, Chunked, Request};

@@ -8,7 +8,7 @@ use uwsgi_codec::Vars;
 
 use super::notes::Notes;
 use super::spool::Spool;
-use super::{Detach, Socket, detached, shrink};
+use super::{Detach, Socket, Ticket, detached, shrink};
 
 /// How much is received with one call while a head or a small body arrives.
 const RECEIVE: usize = 16 * 1024;
@@ -42,6 +42,8 @@ pub struct Request {
     broken: Option<io::ErrorKind>,
     /// What the application has noted for the log.
     notes: Option<Box<Notes>>,
+    /// Where requests are watched, this one's flight.
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// What a peer is believed, by the options that name it.
@@ -141,6 +143,7 @@ impl Request {
             spool: None,
             broken: None,
             notes: None,
+            ticket: None,
         })
     }
 
@@ -157,6 +160,11 @@ impl Request {
     /// Makes ready for the next request of the connection.
     pub(crate) fn forget_notes(&mut self) {
         self.notes = None;
+    }
+
+    /// The connection, for somebody who will outlive the request.
+    pub(crate) fn shared_socket(&self) -> Socket {
+        Socket::clone(&self.socket)
     }
 
     /// The connection to the client or front server.
@@ -466,9 +474,11 @@ impl Request {
 
     fn wait(&mut self) -> io::Result<()> {
         let (socket, timeout) = (self.socket.as_fd(), self.timeout);
+        let waiting = self.ticket.as_ref().map(Ticket::wait_for_client);
         let readable = detached(self.detach, || {
             uwgate_sys::socket::wait_readable(socket, Some(timeout))
         });
+        drop(waiting);
         match readable {
             Some(Ok(true)) => Ok(()),
             Some(Err(error)) => Err(self.fail(error.kind())),

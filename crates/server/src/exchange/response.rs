@@ -8,7 +8,7 @@ use uwgate_http::{
 };
 use uwgate_sys::socket;
 
-use super::{Detach, Socket, detached, shrink};
+use super::{Detach, Socket, Ticket, detached, shrink};
 
 /// A chunk up to this size is copied behind what waits, so that one plain `send` takes all; a larger one is sent from
 /// where it lies.
@@ -38,6 +38,10 @@ pub struct Response {
     tally: Tally,
     timeout: Duration,
     detach: Detach,
+    /// Where requests are watched, this one's flight.
+    ticket: Option<Ticket>,
+    /// Whether the application has the word.
+    claimed: bool,
 }
 
 #[derive(Debug)]
@@ -113,6 +117,8 @@ impl Response {
             tally: Tally::default(),
             timeout,
             detach,
+            ticket: None,
+            claimed: false,
         })
     }
 
@@ -122,6 +128,18 @@ impl Response {
         self.stage = Stage::Unstarted;
         self.keep_alive = false;
         self.tally = Tally::default();
+        self.ticket = None;
+    }
+
+    /// What the framing depends on.
+    pub(crate) fn rules(&self) -> ResponseRules {
+        self.rules
+    }
+
+    /// Somebody watches the request: whoever first claims the word may answer.
+    pub(crate) fn watch(&mut self, ticket: Ticket) {
+        self.claimed = self.is_sent() && ticket.claim();
+        self.ticket = Some(ticket);
     }
 
     pub(crate) fn socket(&self) -> &Socket {
@@ -330,6 +348,7 @@ impl Response {
     }
 
     fn send_pieces(&mut self, pieces: &[&[u8]; 3]) -> io::Result<()> {
+        self.claim()?;
         let waiting = self.out.get(self.sent..).unwrap_or_default();
         let [prefix, chunk, suffix] = pieces;
         let all = [waiting, prefix, chunk, suffix].map(IoSlice::new);
@@ -355,6 +374,7 @@ impl Response {
     /// Whatever the kernel says when the peer is gone.
     pub fn send_pending(&mut self) -> io::Result<Sent> {
         self.check()?;
+        self.claim()?;
         while self.backlog() > 0 {
             let waiting = self.out.get(self.sent..).unwrap_or_default();
             let sent = match self.file {
@@ -409,11 +429,27 @@ impl Response {
 
     fn wait(&mut self) -> io::Result<()> {
         let (peer, timeout) = (self.socket.as_fd(), self.timeout);
-        match detached(self.detach, || socket::wait_writable(peer, Some(timeout))) {
+        let waiting = self.ticket.as_ref().map(Ticket::wait_for_client);
+        let writable = detached(self.detach, || socket::wait_writable(peer, Some(timeout)));
+        drop(waiting);
+        match writable {
             Some(Ok(true)) => Ok(()),
             Some(Err(error)) => Err(self.lost(error)),
             Some(Ok(false)) | None => Err(self.lost(io::ErrorKind::TimedOut.into())),
         }
+    }
+
+    /// Asks for the word before the first byte of an answer.
+    fn claim(&mut self) -> io::Result<()> {
+        if let Some(ticket) = &self.ticket
+            && !self.claimed
+        {
+            self.claimed = ticket.claim();
+            if !self.claimed {
+                return Err(self.lost(io::ErrorKind::BrokenPipe.into()));
+            }
+        }
+        Ok(())
     }
 
     fn check(&self) -> io::Result<()> {

@@ -48,6 +48,10 @@ pub(crate) async fn accept_connections<H: Host>(
     let mut deferred = 0;
     loop {
         let mut ready = queue.readable().await?;
+        if engine.is_draining() {
+            // After a harakiri: what comes now is for the successor, at whose coming this task is aborted.
+            return std::future::pending().await;
+        }
         if threads > 1 && has_siblings {
             // Only to know that a core is free; the connection may not have brought a request.
             drop(engine.cores.turn().await);

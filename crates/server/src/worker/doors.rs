@@ -1,7 +1,7 @@
 //! The listening sockets of a worker, open or shut: a paused worker leaves new connections in the kernel's queue.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::task::JoinHandle;
 
@@ -29,6 +29,12 @@ impl<H: Host> Doors<H> {
             queues: queues.collect(),
             acceptors: Vec::new(),
         }
+    }
+
+    /// The sockets, for somebody who asks after their queues as long as they are open.
+    pub(super) fn queues(&self) -> Vec<Weak<OwnedFd>> {
+        let queues = self.queues.iter();
+        queues.map(|(queue, _)| Arc::downgrade(queue)).collect()
     }
 
     /// Takes connections from now on.

@@ -7,11 +7,12 @@ use tokio::sync::Notify;
 use uwgate_config::Protocol;
 
 use super::cores::{Cores, Turn};
+use super::harakiri::Harakiri;
 use super::idle::Watches;
 use super::offload::Offload;
 use super::settings::Settings;
 use crate::connection::{Outcome, Refusal};
-use crate::exchange::Request;
+use crate::exchange::{Request, Response};
 use crate::log::request::{Context, RequestLog};
 use crate::scoreboard::{Core, Row, Scoreboard};
 
@@ -40,6 +41,7 @@ pub(crate) struct Engine<H> {
     pub(crate) watches: Arc<Watches>,
     pub(crate) offload: Offload,
     pub(crate) cores: Arc<Cores>,
+    pub(crate) harakiri: Arc<Harakiri>,
     log: RequestLog,
     scoreboard: Scoreboard,
     row: Row,
@@ -67,6 +69,7 @@ impl<H> Engine<H> {
     pub(crate) fn new(
         host: H,
         settings: Settings,
+        harakiri: Harakiri,
         log: RequestLog,
         scoreboard: Scoreboard,
         row: Row,
@@ -75,6 +78,7 @@ impl<H> Engine<H> {
             host,
             cores: Cores::new(settings.threads),
             settings,
+            harakiri: Arc::new(harakiri),
             watches: Arc::default(),
             offload: Offload::default(),
             log,
@@ -113,6 +117,23 @@ impl<H> Engine<H> {
     pub(crate) fn count(&self, begun: Instant, outcome: &Outcome) {
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.core().end(micros, outcome);
+    }
+
+    /// Which worker this is, and its row of the scoreboard.
+    pub(crate) fn row(&self) -> Row {
+        self.row
+    }
+
+    /// Has the watchdog see the request that this thread begins.
+    pub(crate) fn watch(&self, request: &mut Request, response: &mut Response) {
+        let core = CORE.get();
+        self.note_wish(0);
+        self.harakiri.board(core, request, response, response.rules());
+    }
+
+    /// Notes when the application wants the request of this thread to end.
+    pub(crate) fn note_wish(&self, at: u64) {
+        self.core().deadline.store(at, Ordering::Relaxed);
     }
 
     /// Logs the request that was just answered.

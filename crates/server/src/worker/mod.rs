@@ -5,6 +5,7 @@ mod cores;
 mod doors;
 mod engine;
 mod handover;
+pub(crate) mod harakiri;
 mod idle;
 mod offload;
 mod orders;
@@ -19,11 +20,13 @@ use uwgate_config::Options;
 use uwgate_sys::channel::Channel;
 
 pub(crate) use cores::Turn;
+pub use harakiri::set_user_harakiri;
 pub use engine::core;
 pub(crate) use engine::{Endpoint, Engine};
 pub(crate) use settings::Settings;
 
 use self::doors::Doors;
+use self::harakiri::{Harakiri, Watchdog};
 use self::idle::Stake;
 use self::orders::{Event, Events};
 use crate::host::Host;
@@ -63,12 +66,18 @@ pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<ToWorker> {
     let engine = Arc::new(Engine::new(
         host,
         settings,
+        Harakiri::new(&setup.options.harakiri, threads),
         log,
         setup.scoreboard.clone(),
         setup.row,
     ));
     let runtime = runtime(threads, &engine)?;
     let result = runtime.block_on(serve(setup, Arc::clone(&engine)));
+    if engine.harakiri.stuck() > 0 {
+        // Its thread will not come back, and may have Python for itself: nothing can be ended in good order here.
+        engine.harakiri.end_process();
+    }
+    harakiri::dismiss();
     // Tasks hold connections that are idle or lost; nothing is waited for.
     runtime.shutdown_background();
     result
@@ -99,6 +108,11 @@ fn runtime<H: Host>(threads: usize, engine: &Arc<Engine<H>>) -> io::Result<Runti
 async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWorker> {
     let mut events = orders::subscribe(&engine)?;
     let mut doors = Doors::new(setup.listeners, &engine);
+    harakiri::attend(Watchdog {
+        engine: Arc::clone(&engine),
+        master: setup.master.as_ref().map(Channel::try_clone).transpose()?,
+        queues: doors.queues(),
+    });
     // The successor of a paused worker does not take a single connection.
     let mut paused = setup.master.as_ref().is_some_and(orders::begins_paused);
     if !paused {
@@ -161,7 +175,7 @@ async fn drain<H: Host>(engine: &Engine<H>, mut order: ToWorker, events: &mut Ev
             ToWorker::Drain if after > IDLE_AT_DRAIN => engine.watches.expire_up_to(Stake::Nothing),
             ToWorker::Drain | ToWorker::Pause | ToWorker::Resume => {}
         }
-        if engine.open() == 0 {
+        if engine.open() <= engine.harakiri.stuck() {
             return;
         }
         // Now and then, as a connection may have become idle since the last look.

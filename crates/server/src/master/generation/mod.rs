@@ -233,6 +233,10 @@ impl Generation {
             }
             // The master's business.
             Heard::Message(FromWorker::CodeChanged { .. }) => Change::Nothing,
+            Heard::Message(FromWorker::Harakiri { replace }) => {
+                self.harakiri(key, replace, hands);
+                Change::Nothing
+            }
             Heard::Gone => self.never_started(key, hands),
         }
     }

@@ -1,0 +1,304 @@
+//! The thread that looks at the clock.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use uwgate_sys::channel::Channel;
+use uwgate_sys::clock::coarse_now;
+use uwgate_sys::process;
+use uwgate_sys::signals::Signal;
+
+use super::judge::{Judge, Verdict};
+use super::report::{Case, subject};
+use super::stacks::Stacks;
+use super::traceback::Stack;
+use super::{Harakiri, answer};
+use crate::exchange::{Flight, Passenger, Phase, Sight};
+use crate::host::Host;
+use crate::message::{FromWorker, Message};
+use crate::worker::Engine;
+
+/// What the watchdog needs of its worker.
+pub(in crate::worker) struct Watchdog<H> {
+    pub(in crate::worker) engine: Arc<Engine<H>>,
+    /// The way to the master; `None` without one.
+    pub(in crate::worker) master: Option<Channel>,
+    /// The listening sockets, as long as the worker accepts.
+    pub(in crate::worker) queues: Vec<Weak<OwnedFd>>,
+}
+
+/// Starts the watchdog, once.
+pub(in crate::worker) fn start<H: Host>(watchdog: Watchdog<H>) {
+    let harakiri = Arc::clone(&watchdog.engine.harakiri);
+    // It is asked for by a thread that may ask Python, and it may be too late for that when it is needed.
+    let stacks = Stacks::prepare(&watchdog.engine.host);
+    let judge = Judge::new(harakiri.rules, harakiri.flights.len());
+    let started = std::thread::Builder::new()
+        .name("harakiri".into())
+        .spawn(move || watchdog.watch(&stacks, judge));
+    match started {
+        Ok(thread) => {
+            let _ = harakiri.watchdog.set(thread.thread().clone());
+            harakiri.watching.store(true, Ordering::Relaxed);
+        }
+        Err(error) => tracing::error!("no harakiri: its thread cannot be started: {error}"),
+    }
+}
+
+/// When there is nothing to wait for, and nobody can set a clock without waking us.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// The coarse clock may be so much behind.
+const TICK: Duration = Duration::from_millis(5);
+
+impl<H: Host> Watchdog<H> {
+    fn watch(&self, stacks: &Stacks, mut judge: Judge) {
+        loop {
+            let now = coarse_now();
+            let mut next = judge.idle_until(now).unwrap_or(now + LONG);
+            for (core, flight) in self.harakiri().flights.iter().enumerate() {
+                let Some(sight) = flight.look() else {
+                    continue;
+                };
+                let (verdict, again) = judge.judge(core, sight, now, || self.matters());
+                next = again.map_or(next, |again| next.min(again));
+                if let Some(verdict) = verdict {
+                    self.execute(verdict, core, flight, sight, stacks);
+                }
+            }
+            let wait = next.since(coarse_now());
+            if !wait.is_zero() {
+                std::thread::park_timeout(wait + TICK);
+            }
+        }
+    }
+
+    fn harakiri(&self) -> &Harakiri {
+        &self.engine.harakiri
+    }
+
+    fn execute(
+        &self,
+        verdict: Verdict,
+        core: usize,
+        flight: &Flight,
+        sight: Sight,
+        stacks: &Stacks,
+    ) {
+        let Some(passenger) = flight.passenger_of(sight.number) else {
+            return;
+        };
+        let scene = Scene {
+            core,
+            flight,
+            sight,
+            passenger: &passenger,
+        };
+        match verdict {
+            Verdict::Pass => self.pass(&scene),
+            Verdict::Cut => self.cut(&scene),
+            Verdict::Ask => self.ask(&scene, stacks),
+            Verdict::End => self.end(&scene, stacks),
+        }
+    }
+
+    fn pass(&self, scene: &Scene<'_>) {
+        let (waiting, least) = (self.waiting(), self.harakiri().queue);
+        tracing::warn!(
+            "HARAKIRI: Skipping harakiri on worker {}. Listen queue is smaller than the threshold ({waiting} < \
+             {least}): {}",
+            self.worker(),
+            subject(scene.passenger)
+        );
+    }
+
+    /// The application waits for its client and for nothing else: it gets an error when that one is gone, and the
+    /// worker may live.
+    fn cut(&self, scene: &Scene<'_>) {
+        let Some(told) = scene.take_word() else {
+            return;
+        };
+        let _ = uwgate_sys::socket::shutdown(scene.passenger.socket.as_fd());
+        tracing::warn!(
+            "harakiri: worker {} core {}: {}: its client is too slow. {told}",
+            self.worker(),
+            scene.core,
+            subject(scene.passenger)
+        );
+    }
+
+    fn ask(&self, scene: &Scene<'_>, stacks: &Stacks) {
+        let harakiri = self.harakiri();
+        let alone = harakiri.flights.len() == 1;
+        let signal = harakiri.signal;
+        let seconds = harakiri.rules.grace.unwrap_or_default().as_secs();
+        let consequence = match alone {
+            true => format!(
+                "graceful termination attempt with signal {signal}; the request has {seconds} more seconds"
+            ),
+            false => format!(
+                "graceful termination attempt: SystemExit is raised in its thread; the request has {seconds} more seconds"
+            ),
+        };
+        let stack = stacks.of(scene.passenger.thread);
+        self.report(scene, stacks, stack, (1, true), &consequence);
+        match alone {
+            true => {
+                if let Some(signal) = i32::try_from(signal).ok().and_then(Signal::from_named_raw) {
+                    let _ = process::kill(process::this(), signal);
+                }
+            }
+            false => self.interrupt(scene.passenger),
+        }
+    }
+
+    /// Python's own signal handlers run on its main thread, which serves no request where there are several threads.
+    fn interrupt(&self, passenger: &Passenger) {
+        let (engine, thread) = (Arc::clone(&self.engine), passenger.thread);
+        // It may have to wait for the interpreter for ever.
+        let _ = std::thread::Builder::new()
+            .name("harakiri-ask".into())
+            .spawn(move || engine.host.interrupt(thread.handle));
+    }
+
+    fn end(&self, scene: &Scene<'_>, stacks: &Stacks) {
+        let Some(told) = scene.take_word().or_else(|| scene.was_cut()) else {
+            return;
+        };
+        let attempt = if self.harakiri().rules.grace.is_some() { 2 } else { 1 };
+        let stack = stacks.of(scene.passenger.thread);
+        let alone = self.doom_all();
+        let over = !scene.flight.is_aboard(scene.sight.number);
+        let consequence = match (alone, over) {
+            (true, _) => format!("{told} The worker is killed"),
+            (false, true) => format!("{told} The request has come to its end meanwhile"),
+            (false, false) => format!(
+                "{told} The worker is replaced, and killed when its other requests are through"
+            ),
+        };
+        self.report(scene, stacks, stack, (attempt, false), &consequence);
+        if over {
+            return;
+        }
+        self.tell_master(alone);
+        if alone {
+            answer::linger(scene.passenger);
+            self.harakiri().end_process();
+        } else if self.master.is_some() {
+            // A thread that is stuck may hold what the others need: what comes now is for the successor.
+            self.engine.start_draining();
+        }
+    }
+
+    /// Whether every core is stuck, so that nothing is lost when the process is killed. No thread comes back then.
+    fn doom_all(&self) -> bool {
+        let flights = &self.harakiri().flights;
+        let numbers: Vec<u64> = flights
+            .iter()
+            .map_while(|flight| flight.number_in(Phase::Taken))
+            .collect();
+        if numbers.len() < flights.len() {
+            return false;
+        }
+        let all = flights
+            .iter()
+            .zip(&numbers)
+            .all(|(flight, number)| flight.doom(*number));
+        if !all {
+            for (flight, number) in flights.iter().zip(&numbers) {
+                flight.spare(*number);
+            }
+        }
+        all
+    }
+
+    fn tell_master(&self, alone: bool) {
+        if let Some(master) = &self.master {
+            let word = FromWorker::Harakiri { replace: !alone };
+            let _ = master.send(&word.encode(), &[]);
+        }
+    }
+
+    fn report(
+        &self,
+        scene: &Scene<'_>,
+        stacks: &Stacks,
+        stack: Option<Stack>,
+        (attempt, graceful): (u32, bool),
+        consequence: &str,
+    ) {
+        let verbose = self.harakiri().verbose;
+        let mut others = Vec::new();
+        if verbose {
+            others = stacks.all();
+            others.retain(|it| it.thread != Some(scene.passenger.thread.handle) && !it.is_empty());
+        }
+        let limit = self.harakiri().rules.limit;
+        let limit = limit.map(|limit| scene.sight.since + limit);
+        let case = Case {
+            worker: self.worker(),
+            core: scene.core,
+            passenger: scene.passenger,
+            user: scene.sight.wish.is_some_and(|wish| limit.is_none_or(|limit| wish < limit)),
+            attempt,
+            graceful,
+            consequence,
+            stack,
+            others,
+            verbose,
+        };
+        tracing::error!("{}", case.render());
+    }
+
+    fn worker(&self) -> u32 {
+        self.engine.row().worker
+    }
+
+    /// Whether enough connections wait for a worker (`harakiri-queue-threshold`).
+    fn matters(&self) -> bool {
+        let least = self.harakiri().queue;
+        least == 0 || self.waiting() >= least
+    }
+
+    /// Connections in the fullest listen queue.
+    fn waiting(&self) -> u32 {
+        let waiting = |queue: &Weak<OwnedFd>| {
+            let queue = queue.upgrade()?.as_fd().try_clone_to_owned().ok()?;
+            let listener = uwgate_sys::listener::adopt(queue).ok()?;
+            Some(listener.queue().ok()??.waiting)
+        };
+        self.queues.iter().filter_map(waiting).max().unwrap_or(0)
+    }
+}
+
+/// A request whose time is up, and where.
+struct Scene<'s> {
+    core: usize,
+    flight: &'s Flight,
+    sight: Sight,
+    passenger: &'s Passenger,
+}
+
+impl Scene<'_> {
+    /// Takes the word from the application and speaks to the client; says how. `None` when the request is over, or
+    /// the word was taken before.
+    fn take_word(&self) -> Option<&'static str> {
+        match self.flight.take(self.sight.number)? {
+            Phase::Open => {
+                answer::gateway_timeout(self.passenger);
+                Some("The client got a 504.")
+            }
+            _ => {
+                answer::hang_up(self.passenger);
+                Some("The response had begun: its connection is cut.")
+            }
+        }
+    }
+
+    fn was_cut(&self) -> Option<&'static str> {
+        let still_there = self.flight.is_aboard(self.sight.number);
+        still_there.then_some("The connection was cut before.")
+    }
+}
