@@ -13,6 +13,7 @@
 mod demo;
 mod frameworks;
 mod front_servers;
+mod harakiri;
 mod http_basic;
 mod http_environ;
 mod http_refusals;

@@ -167,7 +167,8 @@ impl Flight {
     /// Takes the word for request `number`. Says who had it before; `None` when the request is over.
     pub(crate) fn take(&self, number: u64) -> Option<Phase> {
         let step = |now: u64| {
-            let current = now >> 3 == number && matches!(phase(now), Phase::Open | Phase::Answering);
+            let current =
+                now >> 3 == number && matches!(phase(now), Phase::Open | Phase::Answering);
             current.then(|| state(number, Phase::Taken))
         };
         let (set, get) = (Ordering::AcqRel, Ordering::Acquire);

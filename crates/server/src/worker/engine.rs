@@ -128,7 +128,8 @@ impl<H> Engine<H> {
     pub(crate) fn watch(&self, request: &mut Request, response: &mut Response) {
         let core = CORE.get();
         self.note_wish(0);
-        self.harakiri.board(core, request, response, response.rules());
+        self.harakiri
+            .board(core, request, response, response.rules());
     }
 
     /// Notes when the application wants the request of this thread to end.

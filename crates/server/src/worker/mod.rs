@@ -20,9 +20,9 @@ use uwgate_config::Options;
 use uwgate_sys::channel::Channel;
 
 pub(crate) use cores::Turn;
-pub use harakiri::set_user_harakiri;
 pub use engine::core;
 pub(crate) use engine::{Endpoint, Engine};
+pub use harakiri::set_user_harakiri;
 pub(crate) use settings::Settings;
 
 use self::doors::Doors;

@@ -160,7 +160,10 @@ mod tests {
     fn an_orderly_end_is_asked_for_first() {
         let mut judge = judge(3);
         let mut at = |sight, now| judge.judge(0, sight, Millis(now), || true);
-        assert_eq!(at(sight(1, 0), 10_000), (Some(Verdict::Ask), Some(Millis(13_000))));
+        assert_eq!(
+            at(sight(1, 0), 10_000),
+            (Some(Verdict::Ask), Some(Millis(13_000)))
+        );
         assert_eq!(at(sight(1, 0), 12_999).0, None);
         assert_eq!(at(sight(1, 0), 13_000).0, Some(Verdict::End));
         assert_eq!(at(sight(2, 13_000), 13_001).0, None);
@@ -186,9 +189,19 @@ mod tests {
             wish: Some(Millis(2_000)),
             ..sight(1, 0)
         };
-        assert_eq!(judge.judge(0, wish, Millis(1_999), || true).1, Some(Millis(2_000)));
-        assert_eq!(judge.judge(0, sight(1, 0), Millis(2_500), || true).0, None, "taken back");
-        assert_eq!(judge.judge(0, wish, Millis(2_500), || true).0, Some(Verdict::End));
+        assert_eq!(
+            judge.judge(0, wish, Millis(1_999), || true).1,
+            Some(Millis(2_000))
+        );
+        assert_eq!(
+            judge.judge(0, sight(1, 0), Millis(2_500), || true).0,
+            None,
+            "taken back"
+        );
+        assert_eq!(
+            judge.judge(0, wish, Millis(2_500), || true).0,
+            Some(Verdict::End)
+        );
     }
 
     #[test]
@@ -230,14 +243,18 @@ mod tests {
             let allowed = 10_000 + grace;
             // Of each core: the request, when it began, and when it would end by itself.
             let mut now = 0;
-            let begin = |number: u64, now: u64, dice: &mut Dice| (number, now, now + dice.below(20_000));
+            let begin =
+                |number: u64, now: u64, dice: &mut Dice| (number, now, now + dice.below(20_000));
             let mut requests: Vec<_> = (0..cores).map(|_| begin(1, now, &mut dice)).collect();
             while now < 200_000 {
                 let mut next = judge.idle_until(Millis(now)).unwrap().0;
                 for (core, request) in requests.iter_mut().enumerate() {
                     let (number, since, end) = *request;
                     if end <= now {
-                        assert!(end - since <= allowed, "seed {seed}: {request:?} was never ended");
+                        assert!(
+                            end - since <= allowed,
+                            "seed {seed}: {request:?} was never ended"
+                        );
                         *request = begin(number + 1, now, &mut dice);
                     }
                     let (number, since, _) = *request;

@@ -59,9 +59,8 @@ impl Harakiri {
             harakiri_graceful_signal,
             harakiri_queue_threshold,
         } = options;
-        let seconds = |number: u32| {
-            Some(Duration::from_secs(number.into())).filter(|time| !time.is_zero())
-        };
+        let seconds =
+            |number: u32| Some(Duration::from_secs(number.into())).filter(|time| !time.is_zero());
         Self {
             rules: Rules {
                 limit: seconds(*harakiri),

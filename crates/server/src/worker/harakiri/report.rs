@@ -59,22 +59,34 @@ impl Case<'_> {
         let mut sources = Sources::default();
         match stack {
             Some(stack) => {
-                writeln!(text, "HARAKIRI [core {core}] Traceback (most recent call last):")?;
+                writeln!(
+                    text,
+                    "HARAKIRI [core {core}] Traceback (most recent call last):"
+                )?;
                 text.push_str(&stack.render(&mut sources));
             }
-            None => writeln!(text, "HARAKIRI [core {core}] the thread does not say where it is")?,
+            None => writeln!(
+                text,
+                "HARAKIRI [core {core}] the thread does not say where it is"
+            )?,
         }
         if *verbose {
             kernel_state(text, passenger.thread)?;
         }
         for stack in others {
             let thread = stack.thread.unwrap_or_default();
-            writeln!(text, "HARAKIRI: another thread, {thread:#x} (most recent call last):")?;
+            writeln!(
+                text,
+                "HARAKIRI: another thread, {thread:#x} (most recent call last):"
+            )?;
             text.push_str(&stack.render(&mut sources));
         }
         writeln!(text, "HARAKIRI [core {core}] {consequence}")?;
         let user = if *user { " (user)" } else { "" };
-        writeln!(text, "HARAKIRI{user} triggered by worker {worker} core {core} !!!")
+        writeln!(
+            text,
+            "HARAKIRI{user} triggered by worker {worker} core {core} !!!"
+        )
     }
 }
 

@@ -167,7 +167,11 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("uwgate-traceback-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let app = dir.join("a p\u{e9}.py");
-        std::fs::write(&app, "import time\ndef application(e, s):\n    time.sleep(60)  # é\n").unwrap();
+        std::fs::write(
+            &app,
+            "import time\ndef application(e, s):\n    time.sleep(60)  # é\n",
+        )
+        .unwrap();
         let escaped = app.to_str().unwrap().replace('\u{e9}', "\\xe9");
         let dump = format!(
             "Stack (most recent call first):\n  File \"{escaped}\", line 3 in application\n  \
@@ -200,14 +204,20 @@ mod tests {
             [Some(0x7f33_c0ff_96c0), Some(0x7f33_c0ff_96c1)]
         );
         assert!(stacks[0].cut && stacks[1].is_empty());
-        assert!(stacks[1].render(&mut Sources::default()).contains("no Python code"));
+        assert!(
+            stacks[1]
+                .render(&mut Sources::default())
+                .contains("no Python code")
+        );
     }
 
     #[test]
     fn nonsense_is_no_stack() {
         assert!(parse("").is_empty());
         assert!(parse("  File \"/x.py\", line 1 in a\n").is_empty());
-        let odd = parse("Stack (most recent call first):\n  File \"x\n  File \"/x\\q\\x4\", line ??? in \\u20ac\\U0001f600\n");
+        let odd = parse(
+            "Stack (most recent call first):\n  File \"x\n  File \"/x\\q\\x4\", line ??? in \\u20ac\\U0001f600\n",
+        );
         assert_eq!(
             odd[0].render(&mut Sources::default()),
             "  File \"/x\\q\\x4\", line ???, in \u{20ac}\u{1f600}\n"

@@ -38,7 +38,10 @@ pub(in crate::worker) fn attend<H: Host>(watchdog: Watchdog<H>) {
     };
     let unstarted = Mutex::new(unstarted);
     let grant: Grant = Arc::new(move |seconds, halves| {
-        let unstarted = unstarted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let unstarted = unstarted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(watchdog) = unstarted {
             start(watchdog);
         }

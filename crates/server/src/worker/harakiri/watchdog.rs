@@ -167,7 +167,11 @@ impl<H: Host> Watchdog<H> {
         let Some(told) = scene.take_word().or_else(|| scene.was_cut()) else {
             return;
         };
-        let attempt = if self.harakiri().rules.grace.is_some() { 2 } else { 1 };
+        let attempt = if self.harakiri().rules.grace.is_some() {
+            2
+        } else {
+            1
+        };
         let stack = stacks.of(scene.passenger.thread);
         let alone = self.doom_all();
         let over = !scene.flight.is_aboard(scene.sight.number);
@@ -241,7 +245,10 @@ impl<H: Host> Watchdog<H> {
             worker: self.worker(),
             core: scene.core,
             passenger: scene.passenger,
-            user: scene.sight.wish.is_some_and(|wish| limit.is_none_or(|limit| wish < limit)),
+            user: scene
+                .sight
+                .wish
+                .is_some_and(|wish| limit.is_none_or(|limit| wish < limit)),
             attempt,
             graceful,
             consequence,

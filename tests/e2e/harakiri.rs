@@ -1,0 +1,186 @@
+//! Requests that take too long, each stuck in another way.
+
+use crate::support::wait::until_true;
+use crate::support::{Client, Kind, Packet, Request, Server, Setup, process};
+
+fn setup(kind: Kind) -> Setup {
+    Setup::app(kind, "stuck.py").option("harakiri", 1)
+}
+
+/// The process that answers.
+fn served_by(server: &Server) -> u32 {
+    let response = server.get("/").expect(200);
+    let pid = response.header("X-Pid").expect("the app says its pid");
+    pid.parse().expect("is a number")
+}
+
+fn wait_until_gone(pid: u32) {
+    until_true("the worker to be gone", || !process::alive(pid));
+}
+
+#[test]
+fn whatever_it_is_stuck_in_the_client_gets_a_504_and_the_log_the_place() {
+    let server = setup(Kind::Uwgate).start();
+    for (path, line) in [
+        ("/sleep", "time.sleep(60)"),
+        ("/loop", "in loop\n    "),
+        ("/regex", "re.match("),
+        ("/c_sleep", "libc.sleep(60)"),
+        ("/lock", "LOCK.acquire()"),
+    ] {
+        let before = served_by(&server);
+        let response = server.get(path).expect(504);
+        assert_eq!(response.header("Connection"), Some("close"), "{path}");
+        wait_until_gone(before);
+        assert_ne!(served_by(&server), before);
+
+        let start = format!("*** HARAKIRI ON WORKER 1 (pid: {before}, try: 1, graceful: no) ***");
+        let log = server.log();
+        let (_, block) = log.split_once(&start).expect(path);
+        for expected in [
+            &format!("HARAKIRI [core 0] 127.0.0.1 - GET {path} since "),
+            "Traceback (most recent call last):",
+            "stuck.py\", line ",
+            "in application\n    STUCK[path]()",
+            line,
+            "HARAKIRI triggered by worker 1 core 0 !!!",
+            "killed by signal 9 :( trying respawn",
+        ] {
+            assert!(
+                block.contains(expected),
+                "{path}: no {expected:?} in\n{log}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_front_server_gets_the_504_too_and_nothing_under_uwsgi() {
+    let packet = Packet::get("/sleep");
+    let server = setup(Kind::Uwgate).start();
+    server.uwsgi(&packet).expect(504);
+    assert!(served_by(&server) > 0);
+
+    let server = setup(Kind::Uwsgi).start();
+    assert_eq!(server.raw_uwsgi(packet.bytes()), b"");
+    server.wait_for_log("*** HARAKIRI ON WORKER 1 (pid: ");
+}
+
+#[test]
+fn an_answer_that_has_begun_does_not_end_as_if_it_were_whole() {
+    let server = setup(Kind::Uwgate).start();
+    let answer = server.raw_http("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+    let answer = String::from_utf8(answer).expect("is text");
+    assert!(answer.contains("\r\n\r\n4\r\nsome\r\n"), "{answer}");
+    assert!(!answer.ends_with("0\r\n\r\n"), "{answer}");
+    server.wait_for_log("The response had begun");
+}
+
+#[test]
+fn requests_of_other_threads_are_finished() {
+    let setup = setup(Kind::Uwgate).option("threads", 3);
+    let server = setup.option("harakiri", 2).start();
+    let before = served_by(&server);
+    let mut stuck = server.client();
+    stuck.write(Request::get("/sleep").bytes());
+    std::thread::scope(|scope| {
+        let server = &server;
+        // One after the other, so that some is under way at any moment; each well within its own time.
+        let others = scope.spawn(move || {
+            while server.log().matches("triggered by worker 1").count() == 0 {
+                server.get("/long?0.2").expect(200);
+            }
+        });
+        let late = scope.spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(800));
+            server.get("/long?1.5").expect(200)
+        });
+        stuck.response("GET").expect(504);
+        others.join().expect("all are served");
+        let late = late.join().expect("is served");
+        assert_eq!(late.header("X-Pid"), Some(before.to_string().as_str()));
+    });
+    wait_until_gone(before);
+    assert_ne!(served_by(&server), before);
+    assert!(
+        server.log().contains("is to be replaced: harakiri"),
+        "{}",
+        server.log()
+    );
+}
+
+#[test]
+fn the_application_may_catch_the_signal() {
+    for kind in [Kind::Uwgate, Kind::Uwsgi] {
+        let setup = setup(kind).option("harakiri-graceful-timeout", 25);
+        let server = setup.start();
+        let response = server.get("/handled").expect(503);
+        assert_eq!(response.text(), "caught", "{kind:?}");
+        server.wait_for_log("try: 1, graceful: yes) ***");
+    }
+}
+
+#[test]
+fn who_does_not_listen_is_ended_after_the_grace() {
+    let setup = setup(Kind::Uwgate).option("harakiri-graceful-timeout", 1);
+    let server = setup.start();
+    server.get("/c_sleep").expect(504);
+    server.wait_for_log("try: 1, graceful: yes) ***");
+    server.wait_for_log("try: 2, graceful: no) ***");
+}
+
+#[test]
+fn with_several_threads_the_stuck_one_is_asked_by_an_exception() {
+    let setup = setup(Kind::Uwgate).option("harakiri-graceful-timeout", 25);
+    let server = setup.option("threads", 2).start();
+    let before = served_by(&server);
+    let response = server.get("/interrupted").expect(503);
+    assert_eq!(response.text(), "interrupted");
+    assert_eq!(served_by(&server), before, "the worker lives");
+}
+
+#[test]
+fn a_slow_reader_does_not_end_a_worker() {
+    let setup = setup(Kind::Uwgate).option("socket-timeout", 25);
+    let server = setup.start();
+    let before = served_by(&server);
+    let mut reader = Client::connect(&server.http);
+    reader.write(Request::get("/flood").bytes());
+    server.wait_for_log("its client is too slow");
+    assert_eq!(served_by(&server), before);
+    assert!(!server.log().contains("*** HARAKIRI"), "{}", server.log());
+}
+
+#[test]
+fn nobody_is_ended_while_nobody_waits() {
+    for kind in [Kind::Uwgate, Kind::Uwsgi] {
+        let setup = setup(kind).option("harakiri-queue-threshold", 5);
+        let server = setup.start();
+        server.get("/long?2.5").expect(200);
+        let skipped =
+            "HARAKIRI: Skipping harakiri on worker 1. Listen queue is smaller than the threshold (";
+        server.wait_for_line(skipped, |line| {
+            line.contains(skipped) && line.contains(" < 5)")
+        });
+    }
+}
+
+#[test]
+fn verbose_tells_of_the_kernel_and_of_other_threads() {
+    let setup = setup(Kind::Uwgate).option("harakiri-verbose", "true");
+    let server = setup.option("threads", 2).start();
+    let mut other = server.client();
+    other.write(Request::get("/long?1.9").bytes());
+    server.get("/lock").expect(504);
+    server.wait_for_log("HARAKIRI: -- wchan> ");
+    server.wait_for_log("HARAKIRI: another thread, 0x");
+    server.wait_for_log("time.sleep(float(");
+}
+
+#[test]
+fn without_a_master_the_process_ends() {
+    let setup = setup(Kind::Uwgate).option("master", "false");
+    let mut server = setup.start();
+    server.get("/sleep").expect(504);
+    assert!(!server.process.wait().success());
+}
