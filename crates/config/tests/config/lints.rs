@@ -73,7 +73,8 @@ fn each_lint_speaks_of_its_line() {
     for (line, rule) in [
         ("harakari = 3", "unknown-option"),
         ("harakiri = soon", "bad-value"),
-        ("harakiri = 30", "option-without-effect"),
+        ("mime-file = /x", "option-without-effect"),
+        ("harakiri-graceful-signal = 9", "bad-value"),
         ("emperor = /x", "unsupported-option"),
         ("thunder-lock = true", "needless-option"),
         ("callable = app", "overridden"),

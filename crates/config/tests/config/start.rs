@@ -57,7 +57,7 @@ fn every_field_has_its_option() {
          module = pkg.mod:app\ncallable = other\nmount = /a=x.py\nmount = /b=y:z\nmanage-script-name = on\n\
          home = /venv\npythonpath = /p\npp = /q\nchdir = /srv\nenv = A=1\nunenv = B\nenv = C=x=y\n\
          python = python3.12\nuid = 1000\ngid = adm\ndie-on-term = yes\ndisable-logging = true\nlogto = /tmp/log\n\
-         buffer-size = 8192\nlimit-post = 5000000000\npost-buffering = 65536\nhttp-keepalive = 10\n\
+         buffer-size = 8192\nlimit-post = 5000000000\npost-buffering = 65536\nharakiri = 60\nharakiri-graceful-signal = 10\nhttp-keepalive = 10\n\
          http-trust-forwarded = 127.0.0.1, 10.0.0.0/8\nuwsgi-trust = unix\nplugins = http,python312\n\
          pidfile = /run/a.pid\nmaster-fifo = /run/0\nmaster-fifo = /run/1\ntouch-reload = /srv/x\n\
          python-autoreload = 3\npy-auto-reload-ignore = json\nworker-reload-mercy = 8\nreload-mercy = 9\n\
@@ -71,6 +71,7 @@ fn every_field_has_its_option() {
         control,
         log,
         limits,
+        harakiri,
         http,
     } = options;
     let addresses: Vec<_> = sockets
@@ -136,6 +137,10 @@ fn every_field_has_its_option() {
     assert_eq!(
         (limits.buffer_size, limits.limit_post),
         (8192, 5_000_000_000)
+    );
+    assert_eq!(
+        (harakiri.harakiri, harakiri.harakiri_graceful_signal),
+        (60, 10)
     );
     assert_eq!(
         (http.http_keepalive, http.http_trust_forwarded.len()),
@@ -206,12 +211,12 @@ fn all_errors_are_told_at_once() {
 
 #[test]
 fn what_is_only_known_is_told_and_does_not_stop_the_start() {
-    let loaded = loaded("a.ini", "[uwsgi]\nharakiri = 30\nthunder-lock = true\nmax-requests = 0\nharakari = 3\nmy-own = 1\nused = 1\nchdir = /%(used)\n").unwrap();
+    let loaded = loaded("a.ini", "[uwsgi]\nmime-file = /x\nthunder-lock = true\nmax-requests = 0\nharakari = 3\nmy-own = 1\nused = 1\nchdir = /%(used)\n").unwrap();
     let said = said(&loaded.findings);
     assert_eq!(
         said,
         [
-            "a.ini:2: harakiri = 30: no effect yet: requests that take too long are not ended; let the front end time out",
+            "a.ini:2: mime-file = /x: no effect yet: static files are not served yet; let the front end serve them",
             "a.ini:3: thunder-lock = true: no effect: workers do not compete for a lock to accept",
             "a.ini:5: harakari = 3: unknown option: it does nothing; did you mean `harakiri`?",
             "a.ini:6: my-own = 1: not an option, and no placeholder uses it: it does nothing",
