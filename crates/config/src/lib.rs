@@ -35,6 +35,7 @@ pub use help::options_page;
 pub use load::{Loaded, list_in, list_of_text, load};
 pub use options::Options;
 pub use origin::{Located, Origin};
+pub use read::magic::magic_table;
 pub use show::ini as as_ini;
 pub use trust::Peer;
 pub use value::Problem;

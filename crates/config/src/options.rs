@@ -122,6 +122,8 @@ pub struct Workers {
     pub lazy: bool,
     /// Without any app the instance ends (exit code 22).
     pub need_app: bool,
+    /// Locks of `uwsgi.lock()` beside the first one.
+    pub locks: u32,
 }
 
 impl Default for Workers {
@@ -134,6 +136,7 @@ impl Default for Workers {
             lazy_apps: false,
             lazy: false,
             need_app: false,
+            locks: 0,
         }
     }
 }
@@ -177,6 +180,10 @@ pub struct Python {
     pub wsgi_disable_file_wrapper: bool,
     /// A request that no mountpoint matches is an error instead of the first app's.
     pub no_default_app: bool,
+    /// A worker that ends runs no exit handlers at all.
+    pub skip_atexit: bool,
+    /// A worker that ends runs `uwsgi.atexit`, but not Python's own exit handlers.
+    pub skip_atexit_teardown: bool,
     /// Peers whose `UWSGI_*` request variables are honoured.
     pub uwsgi_trust: Vec<Located<Peer>>,
 }

@@ -42,6 +42,13 @@ impl Apps {
         self.apps.len() - 1
     }
 
+    /// Mountpoint and callable of each.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Py<PyAny>)> {
+        self.apps
+            .iter()
+            .map(|app| (app.mountpoint.as_str(), &app.callable))
+    }
+
     pub(crate) fn count(&self) -> u32 {
         u32::try_from(self.apps.len()).unwrap_or(u32::MAX)
     }

@@ -23,22 +23,3 @@ pub(crate) fn render(py: Python<'_>, error: &PyErr) -> String {
     };
     format().unwrap_or_else(|_| error.to_string())
 }
-
-/// What Python does at the end of a program and the application may have asked for: joins its threads, runs its
-/// `atexit` handlers, empties its streams.
-pub(crate) fn run_exit_handlers(py: Python<'_>) {
-    let steps = [("threading", "_shutdown"), ("atexit", "_run_exitfuncs")];
-    for (module, function) in steps {
-        let run = py
-            .import(module)
-            .and_then(|module| module.call_method0(function));
-        if let Err(error) = run {
-            log_exception(py, &error);
-        }
-    }
-    for stream in ["stdout", "stderr"] {
-        let _ = py
-            .import("sys")
-            .and_then(|sys| sys.getattr(stream)?.call_method0("flush"));
-    }
-}

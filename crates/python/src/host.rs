@@ -1,6 +1,7 @@
 use std::cell::RefCell;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pyo3::exceptions::PySystemExit;
 use pyo3::ffi;
@@ -15,12 +16,17 @@ use crate::environ::{Environ, Prepared};
 use crate::errors;
 use crate::input::Input;
 use crate::responder::Responder;
+use crate::signals;
 use crate::stacks;
+use crate::uwsgi_module::{HOLDERS, Uwsgi, serve_with};
 
 /// Calls WSGI applications.
 pub(crate) struct PythonHost {
     options: Arc<Options>,
     apps: Apps,
+    uwsgi: Arc<Uwsgi>,
+    /// Threads that have been named.
+    threads: AtomicUsize,
 }
 
 /// What a thread keeps from one request to the next.
@@ -37,11 +43,22 @@ thread_local! {
 }
 
 impl PythonHost {
-    pub(crate) fn new(options: &Arc<Options>, apps: Apps) -> Self {
+    pub(crate) fn new(options: &Arc<Options>, apps: Apps, uwsgi: Arc<Uwsgi>) -> Self {
+        uwsgi.instance.serve(apps.iter());
         Self {
             options: Arc::clone(options),
             apps,
+            uwsgi,
+            threads: AtomicUsize::new(0),
         }
+    }
+
+    /// Calls the thread what uWSGI calls it. A thread serves on whichever core is free, so the number is only its own.
+    fn name_thread(&self, py: Python<'_>) -> PyResult<()> {
+        let number = self.threads.fetch_add(1, Ordering::Relaxed);
+        let worker = self.uwsgi.instance.worker();
+        let thread = py.import("threading")?.call_method0("current_thread")?;
+        thread.setattr("name", format!("uWSGIWorker{worker}Core{number}"))
     }
 }
 
@@ -54,6 +71,24 @@ impl Host for PythonHost {
             ffi::PyGILState_Ensure();
             ffi::PyEval_SaveThread();
         }
+        Python::attach(|py| {
+            if let Err(error) = self.name_thread(py) {
+                errors::log_exception(py, &error);
+            }
+        });
+    }
+
+    fn attention(&self) -> Option<OwnedFd> {
+        Python::attach(|py| {
+            signals::bell(py).unwrap_or_else(|error| {
+                errors::log_exception(py, &error);
+                None
+            })
+        })
+    }
+
+    fn attend(&self, attention: BorrowedFd<'_>) {
+        Python::attach(|py| signals::run_handlers(py, attention));
     }
 
     fn serve(&self, request: Box<Request>, response: Box<Response>) -> Served {
@@ -129,10 +164,6 @@ impl PythonHost {
             let closed = close(&result);
             sent.and(closed)
         });
-        let mut request = input
-            .try_borrow_mut()
-            .ok()
-            .and_then(|mut input| input.close());
         let mut response = responder
             .try_borrow_mut()
             .ok()
@@ -140,6 +171,11 @@ impl PythonHost {
         if let Err(error) = &outcome {
             self.fail(py, error, response.as_deref_mut());
         }
+        self.uwsgi.hooks().run_after_request(py);
+        let mut request = input
+            .try_borrow_mut()
+            .ok()
+            .and_then(|mut input| input.close());
         if response.is_none() {
             request = None;
         }
@@ -222,9 +258,11 @@ fn internal_server_error(response: &mut Response, page: &[u8]) {
 impl Kit {
     fn new(py: Python<'_>, options: &Options) -> PyResult<Self> {
         let (responder, start_response) = Responder::bound(py)?;
+        let input = Py::new(py, Input::new())?;
+        serve_with(py, &input, &responder);
         Ok(Self {
             environ: Environ::new(py, options)?,
-            input: Py::new(py, Input::new())?,
+            input,
             responder,
             start_response,
         })
@@ -232,13 +270,22 @@ impl Kit {
 
     /// Replaces what the application has kept of the last request: it must not belong to somebody else's.
     fn refresh(mut self, py: Python<'_>) -> PyResult<Self> {
-        if !is_unshared(&self.input) {
+        let (input_is_ours, responder_is_ours) = (self.owns_input(), self.owns_responder(py));
+        if input_is_ours && responder_is_ours {
+            return Ok(self);
+        }
+        if !input_is_ours {
             self.input = Py::new(py, Input::new())?;
         }
-        if !self.owns_responder(py) {
+        if !responder_is_ours {
             (self.responder, self.start_response) = Responder::bound(py)?;
         }
+        serve_with(py, &self.input, &self.responder);
         Ok(self)
+    }
+
+    fn owns_input(&self) -> bool {
+        count(&self.input) == 1 + HOLDERS
     }
 
     /// Whether nobody else has the responder or one of its methods, which each hold on to it.
@@ -250,7 +297,7 @@ impl Kit {
         };
         let methods = [Some(&self.start_response), responder.write.as_ref()];
         let made = methods.iter().flatten().count() as isize;
-        methods.into_iter().flatten().all(is_unshared) && holders == made + 1
+        methods.into_iter().flatten().all(is_unshared) && holders == made + 1 + HOLDERS
     }
 }
 

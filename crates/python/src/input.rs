@@ -29,6 +29,11 @@ impl Input {
         self.request.take()
     }
 
+    /// The request, during it.
+    pub(crate) fn current(&mut self) -> Option<&mut Request> {
+        self.request.as_deref_mut()
+    }
+
     fn request(&mut self) -> PyResult<&mut Request> {
         let closed = || PyValueError::new_err("I/O operation on wsgi.input after its request");
         self.request.as_deref_mut().ok_or_else(closed)

@@ -7,6 +7,9 @@
 //! # One request
 //! `host` takes it over, `environ` makes the dict, `apps` chooses the application, `responder` is its
 //! `start_response`, `input` its `wsgi.input`, `body` sends what it returns.
+//!
+//! # What the application can ask
+//! `uwsgi_module` is what it imports as `uwsgi`; `signals` lets its signal handlers run.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod apps;
@@ -14,6 +17,7 @@ mod autoreload;
 mod body;
 mod environ;
 mod errors;
+mod farewell;
 mod file_wrapper;
 mod host;
 mod input;
@@ -21,7 +25,9 @@ mod load;
 mod memo;
 mod nursery;
 mod responder;
+mod signals;
 mod stacks;
+mod uwsgi_module;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -55,9 +61,10 @@ fn run(py: Python<'_>, word: &str, command_line: &str) -> PyResult<i32> {
         uwgate_sys::signals::shrug_off(signal);
     }
     let nursery = nursery::PythonNursery::new(py, &inherited)?;
+    let farewell = nursery.farewell();
     let end = py.detach(|| zygote::run(inherited, nursery));
     if matches!(end, End::Worker | End::Stopped) {
-        errors::run_exit_handlers(py);
+        farewell.run(py);
     }
     // Finalising the interpreter would only give memory back that the kernel takes anyway, and may hang in threads.
     uwgate_sys::process::exit_now(end.code())

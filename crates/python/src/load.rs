@@ -143,7 +143,7 @@ fn load<'py>(
     }
 }
 
-fn interpreter() -> usize {
+pub(crate) fn interpreter() -> usize {
     // SAFETY: the thread is attached: `load` was given its proof.
     unsafe { pyo3::ffi::PyInterpreterState_Get() as usize }
 }

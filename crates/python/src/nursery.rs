@@ -6,14 +6,17 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use uwgate_config::Options;
 use uwgate_server::inherit::Inherited;
+use uwgate_server::scoreboard::Row;
 use uwgate_server::zygote::Nursery;
 use uwgate_sys::process::Fork;
 
 use crate::apps::Apps;
 use crate::autoreload;
 use crate::errors;
+use crate::farewell::Farewell;
 use crate::host::PythonHost;
 use crate::load;
+use crate::uwsgi_module::Uwsgi;
 
 /// Loads the applications and forks with Python's hooks around it.
 pub(crate) struct PythonNursery {
@@ -21,18 +24,26 @@ pub(crate) struct PythonNursery {
     apps: Apps,
     /// Code that was written later is not what is loaded here.
     since: Duration,
+    uwsgi: Arc<Uwsgi>,
 }
 
 impl PythonNursery {
     /// Prepares the interpreter: paths, working directory, streams. No code of the user runs yet.
     pub(crate) fn new(py: Python<'_>, inherited: &Inherited) -> PyResult<Self> {
         let options = Arc::clone(&inherited.options);
+        let uwsgi = Arc::new(Uwsgi::install(py, inherited)?);
         load::prepare(py, &options.python)?;
         Ok(Self {
             apps: Apps::new(&options.python),
             options,
             since: uwgate_sys::clock::coarse_realtime(),
+            uwsgi,
         })
+    }
+
+    /// What is to run when a worker ends.
+    pub(crate) fn farewell(&self) -> Farewell {
+        Farewell::new(&self.uwsgi, &self.options.python)
     }
 }
 
@@ -84,8 +95,13 @@ impl Nursery for PythonNursery {
         });
     }
 
-    fn host(&mut self, _worker: u32) -> PythonHost {
+    fn become_worker(&mut self, row: Row) {
+        self.uwsgi.instance.become_worker(row);
+        Python::attach(|py| self.uwsgi.run_post_fork_hook(py));
+    }
+
+    fn host(&mut self) -> PythonHost {
         let apps = std::mem::replace(&mut self.apps, Apps::new(&self.options.python));
-        PythonHost::new(&self.options, apps)
+        PythonHost::new(&self.options, apps, Arc::clone(&self.uwsgi))
     }
 }

@@ -57,7 +57,7 @@ impl Responder {
         let response = this.response()?;
         match exc_info {
             Some(info) if response.is_sent() => return Err(raise_again(info)),
-            None if response.is_started() => {
+            None if response.is_started() && !response.is_disconnected() => {
                 return Err(PyAssertionError::new_err(
                     "start_response() was already called; a second call needs exc_info",
                 ));

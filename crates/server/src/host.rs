@@ -1,4 +1,4 @@
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use crate::exchange::{Request, Response};
 
@@ -12,6 +12,15 @@ pub trait Host: Send + Sync + 'static {
 
     /// Called on the same threads before they end.
     fn thread_stopping(&self) {}
+
+    /// A descriptor that becomes readable when the host has something to do on the process's first thread, apart from
+    /// requests (Python runs its signal handlers there); asked for once, on that thread.
+    fn attention(&self) -> Option<OwnedFd> {
+        None
+    }
+
+    /// Called on the first thread when [`Host::attention`] is readable; reads it empty.
+    fn attend(&self, _attention: BorrowedFd<'_>) {}
 
     /// Serves one request from its variables to the last byte of the answer.
     ///

@@ -9,6 +9,7 @@ use uwgate_sys::channel::Channel;
 use uwgate_sys::listener;
 use uwgate_sys::memory;
 use uwgate_sys::process::inherited;
+use uwgate_sys::record_locks::RecordLocks;
 
 use crate::listen::Listening;
 use crate::scoreboard::{Memory, Scoreboard};
@@ -23,8 +24,10 @@ const LINES: RawFd = 5;
 const SEATS: RawFd = 6;
 /// The scoreboard's exhibits; nothing there where requests in flight are not shown.
 const EXHIBITS: RawFd = 7;
+/// The application's locks.
+const LOCKS: RawFd = 8;
 /// The first listening socket.
-const LISTENERS: RawFd = 8;
+const LISTENERS: RawFd = 9;
 
 /// Everything the master hands over.
 #[derive(Debug)]
@@ -39,6 +42,8 @@ pub struct Inherited {
     pub listeners: Vec<Listening>,
     /// Where figures go.
     pub scoreboard: Scoreboard,
+    /// The locks of `uwsgi.lock()`: the same for all generations of an instance.
+    pub locks: Arc<RecordLocks>,
 }
 
 /// The descriptors of [`Inherited`] on the side that hands them over, and the word that says what they are.
@@ -55,6 +60,7 @@ pub(crate) fn bequeath(
     master: Option<Channel>,
     entries: &[Entry],
     scoreboard: &Scoreboard,
+    locks: &RecordLocks,
     listeners: &[Listening],
 ) -> io::Result<Legacy> {
     let mut word = String::from(if master.is_some() { "m" } else { "-" });
@@ -65,6 +71,7 @@ pub(crate) fn bequeath(
     let memory = scoreboard.share()?;
     fds.extend([(memory.lines, LINES), (memory.seats, SEATS)]);
     fds.extend(memory.exhibits.map(|exhibits| (exhibits, EXHIBITS)));
+    fds.push((locks.fd().try_clone_to_owned()?, LOCKS));
     for (number, listening) in (LISTENERS..).zip(listeners) {
         word.push(letter(listening.protocol));
         let fd = listening.listener.fd.as_fd().try_clone_to_owned()?;
@@ -121,6 +128,7 @@ impl Inherited {
             entries,
             listeners,
             scoreboard,
+            locks: Arc::new(RecordLocks::adopt(inherited(LOCKS)?)),
         })
     }
 }

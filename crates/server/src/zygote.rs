@@ -38,8 +38,11 @@ pub trait Nursery {
         drop(changed);
     }
 
-    /// The host of a worker, in the worker.
-    fn host(&mut self, worker: u32) -> Self::Host;
+    /// Says that this process is a worker from now on, and runs what the application wants done in each of them.
+    fn become_worker(&mut self, row: Row);
+
+    /// The host of the worker.
+    fn host(&mut self) -> Self::Host;
 }
 
 /// How a zygote or worker ends, as the exit code that uWSGI would use.
@@ -85,22 +88,26 @@ pub fn run<N: Nursery>(inherited: Inherited, mut nursery: N) -> End {
 fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Result<End> {
     let workers = &inherited.options.workers;
     let (lazy, need_app) = (workers.lazy_apps || workers.lazy, workers.need_app);
-    let Some(master) = inherited.master.take() else {
-        let alone = Row {
-            worker: 1,
-            side: Side::First,
-        };
-        return serve(inherited, nursery, alone, None, lazy_load(need_app));
-    };
-    title::show(&inherited.options.process.titles, Part::Zygote);
-    let mut load = lazy_load(need_app);
+    let mut load = Load::InWorker { need_app };
+    if inherited.master.is_some() {
+        title::show(&inherited.options.process.titles, Part::Zygote);
+    }
     if !lazy {
         let apps = nursery.load();
         if apps == 0 && need_app {
             return Ok(End::NoApp);
         }
-        warn_about_threads();
         load = Load::Done { apps };
+    }
+    let Some(master) = inherited.master.take() else {
+        let alone = Row {
+            worker: 1,
+            side: Side::First,
+        };
+        return serve(inherited, nursery, alone, None, load);
+    };
+    if !lazy {
+        warn_about_threads();
         nursery.settle();
     }
     let apps = load.apps();
@@ -127,10 +134,6 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
 enum Load {
     Done { apps: u32 },
     InWorker { need_app: bool },
-}
-
-fn lazy_load(need_app: bool) -> Load {
-    Load::InWorker { need_app }
 }
 
 impl Load {
@@ -179,6 +182,7 @@ fn serve<N: Nursery>(
     let process = &inherited.options.process;
     title::show(&process.titles, Part::Worker(row.worker));
     bind_to_cpus(row.worker, process.cpu_affinity);
+    nursery.become_worker(row);
     let apps = match load {
         Load::Done { apps } => apps,
         Load::InWorker { need_app } => match nursery.load() {
@@ -206,7 +210,7 @@ fn serve<N: Nursery>(
         scoreboard,
         apps,
     };
-    let order = worker::run(setup, nursery.host(row.worker))?;
+    let order = worker::run(setup, nursery.host())?;
     Ok(match order {
         ToWorker::Stop if alone => End::Stopped,
         _ => End::Worker,

@@ -17,6 +17,7 @@ pub mod memory;
 pub mod process;
 #[cfg(feature = "tokio")]
 pub mod readiness;
+pub mod record_locks;
 pub mod signals;
 pub mod socket;
 pub mod thread;

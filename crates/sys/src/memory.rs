@@ -22,6 +22,11 @@ pub fn memfd(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// An empty file in memory, close-on-exec.
+pub(crate) fn memfd_empty(name: &str) -> io::Result<OwnedFd> {
+    create(name)
+}
+
 /// All bytes of a [`memfd`] (or another seekable file), from its start, whatever its position was.
 pub fn read_all(fd: OwnedFd) -> io::Result<Vec<u8>> {
     let mut file = File::from(fd);

@@ -12,6 +12,7 @@ use uwgate_sys::channel::{self, Channel};
 use uwgate_sys::listener::{Address, Bind, bind};
 use uwgate_sys::memory::{SharedSlice, memfd, read_all};
 use uwgate_sys::process::{self, Exit, Fork, Identity, Pid, SELF, Signal, Spawn};
+use uwgate_sys::record_locks::RecordLocks;
 use uwgate_sys::{signals, socket};
 
 type Scenario = (&'static str, fn());
@@ -47,6 +48,7 @@ const SCENARIOS: &[Scenario] = &[
     ("an_adopted_child_belongs_to_the_subreaper", adoption),
     ("memory_is_shared_over_fork_and_exec", shared_memory),
     ("a_killed_process_is_the_end_of_its_channel", channel_ends),
+    ("locks_of_a_dead_process_are_free_again", locks),
     ("users_and_groups_are_found_by_name_and_number", resolving),
     ("dropped_privileges_stay_dropped", dropping),
     (
@@ -500,6 +502,35 @@ fn shared_memory() {
         ),
         (7, 15)
     );
+}
+
+fn locks() {
+    let locks = RecordLocks::create().unwrap();
+    locks.lock(3).unwrap();
+    succeeds_in_child(|| {
+        assert!(locks.is_locked_elsewhere(3).unwrap());
+        assert!(!locks.try_lock(3).unwrap());
+        assert!(locks.try_lock(4).unwrap());
+        locks.unlock(3).unwrap();
+        assert!(locks.is_locked_elsewhere(3).unwrap(), "it is not ours");
+    });
+    assert!(
+        !locks.is_locked_elsewhere(4).unwrap(),
+        "its owner has ended"
+    );
+    locks.unlock(3).unwrap();
+
+    let (ours, theirs) = channel::pair().unwrap();
+    let holder = fork_to(|| {
+        locks.lock(3).unwrap();
+        theirs.send(b"1", &[]).unwrap();
+        std::thread::sleep(std::time::Duration::from_secs(60));
+    });
+    ours.recv(&mut [0; 1]).unwrap();
+    assert!(locks.is_locked_elsewhere(3).unwrap());
+    process::kill(holder, Signal::KILL).unwrap();
+    locks.lock(3).unwrap();
+    assert!(!process::reap(holder).unwrap().success());
 }
 
 fn channel_ends() {

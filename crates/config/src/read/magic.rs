@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Line;
+use crate::entry::Entry;
 use crate::origin::Origin;
 use crate::world::World;
 
@@ -75,6 +76,26 @@ impl FileNames {
             _ => return None,
         })
     }
+}
+
+/// What the magic variables stand for, by letter, as seen from the first file of a configuration.
+pub fn magic_table(entries: &[Entry]) -> Vec<(u8, String)> {
+    let world = World::new(std::env::vars_os());
+    let first = entries.iter().find_map(|entry| match &entry.origin {
+        Origin::File { path, .. } => Some(FileNames::new(&world, path, "")),
+        Origin::CommandLine { .. } | Origin::Environment { .. } => None,
+    });
+    let none = FileNames::default();
+    let magic = Magic {
+        world: &world,
+        file: first.as_ref().unwrap_or(&none),
+        first: first.as_ref(),
+    };
+    let letters = 0x21..=0x7e_u8;
+    letters
+        .filter_map(|letter| Some((letter, magic.value(letter)?)))
+        .filter(|(_, value)| !value.is_empty())
+        .collect()
 }
 
 /// A symbolic link keeps its name as it was given; every other name is made real.

@@ -60,6 +60,10 @@ pub(super) const ROWS: &[Row] = &[
         .help("Send an app's traceback to the client. For testing only: it shows your source to everyone."),
     flag("wsgi-disable-file-wrapper", |o| &mut o.python.wsgi_disable_file_wrapper)
         .help("Do not offer wsgi.file_wrapper to the app."),
+    flag("skip-atexit", |o| &mut o.python.skip_atexit)
+        .help("A worker that ends runs neither uwsgi.atexit nor Python's exit handlers."),
+    flag("skip-atexit-teardown", |o| &mut o.python.skip_atexit_teardown)
+        .help("A worker that ends runs uwsgi.atexit, but not Python's exit handlers, and does not wait for threads."),
     parsed("uwsgi-trust", "PEER,...", read_trust)
         .repeatable()
         .ours()

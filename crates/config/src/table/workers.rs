@@ -25,4 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     flag("need-app", |o| &mut o.workers.need_app)
         .argument(Argument::Optional)
         .help("End with exit code 22 when no app could be loaded."),
+    number("locks", "locks", |o| &mut o.workers.locks)
+        .default("0")
+        .help("How many locks uwsgi.lock(N) offers beside lock 0."),
 ];

@@ -194,10 +194,13 @@ impl Response {
     }
 
     /// Whether a head was begun.
-    ///
-    /// After [`Response::disconnect`] it may be begun as if nothing had been.
     pub fn is_started(&self) -> bool {
-        !matches!(self.stage, Stage::Unstarted | Stage::Disconnected)
+        !matches!(self.stage, Stage::Unstarted)
+    }
+
+    /// Whether the client has its end ([`Response::disconnect`]): whatever follows goes nowhere.
+    pub fn is_disconnected(&self) -> bool {
+        matches!(self.stage, Stage::Disconnected)
     }
 
     /// Whether the head is out (or on its way): it cannot be changed any more.

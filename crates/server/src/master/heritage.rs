@@ -2,9 +2,8 @@
 //! the new code does.
 //!
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
-//! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager) and
-//! `worker PID FD`. What a version does not know
-//! it skips.
+//! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager),
+//! `worker PID FD`, `locks FD` and `reloads COUNT`. What a version does not know it skips.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -13,6 +12,7 @@ use uwgate_config::Protocol;
 use uwgate_sys::channel::Channel;
 use uwgate_sys::listener;
 use uwgate_sys::process::{Pid, inherited};
+use uwgate_sys::record_locks::RecordLocks;
 use uwgate_sys::{memory, process};
 
 use super::veterans::Veteran;
@@ -23,6 +23,10 @@ use crate::listen::Listening;
 pub struct Heritage {
     pub(super) listeners: Vec<Listening>,
     pub(super) veterans: Vec<Veteran>,
+    /// The application's; absent in what an older version leaves.
+    pub(super) locks: Option<RecordLocks>,
+    /// How often the instance was reloaded, this time included.
+    pub(super) reloads: u64,
 }
 
 impl Heritage {
@@ -62,6 +66,10 @@ impl Heritage {
                 let pid = pid.ok_or_else(|| io::Error::other("a worker without a pid"))?;
                 self.veterans.push(Veteran { pid, channel });
             }
+            ["locks", fd] => {
+                self.locks = Some(RecordLocks::adopt(inherited(number(fd)?)?));
+            }
+            ["reloads", count] => self.reloads = count.parse().map_err(io::Error::other)?,
             _ => {}
         }
         Ok(())
@@ -77,6 +85,8 @@ fn number(field: &str) -> io::Result<RawFd> {
 pub(super) fn leave(
     listeners: &[Listening],
     workers: &[(Pid, &Channel)],
+    locks: &RecordLocks,
+    reloads: u64,
 ) -> io::Result<Vec<OwnedFd>> {
     use std::fmt::Write as _;
 
@@ -101,6 +111,9 @@ pub(super) fn leave(
         let _ = writeln!(text, "worker {} {}", pid.as_raw(), fd.as_raw_fd());
         kept.push(fd);
     }
+    let fd = process::inheritable(locks.fd())?;
+    let _ = writeln!(text, "locks {}\nreloads {reloads}", fd.as_raw_fd());
+    kept.push(fd);
     let list = memory::memfd("uwgate-heritage", text.as_bytes())?;
     kept.insert(0, process::inheritable(list.as_fd())?);
     Ok(kept)

@@ -29,6 +29,7 @@ use uwgate_config::{Entry, Finding, Loaded, Options};
 use uwgate_supervisor::Roster;
 use uwgate_sys::clock::{coarse_now, coarse_realtime};
 use uwgate_sys::process::{self, Exit, Pid};
+use uwgate_sys::record_locks::RecordLocks;
 
 use self::generation::{Change, Fault, Generation, Hands, Key, Manner, Standing};
 use self::happenings::{Happening, Happenings, Heard};
@@ -101,9 +102,11 @@ pub(crate) fn scoreboard(options: &Options) -> io::Result<crate::scoreboard::Sco
 fn supervise<L: Launcher>(
     loaded: &Loaded,
     listeners: Vec<Listening>,
+    locks: RecordLocks,
     launcher: &L,
     veterans: Vec<Veteran>,
     background: &mut Background,
+    reloads: u64,
 ) -> io::Result<i32> {
     process::become_subreaper()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -130,6 +133,8 @@ fn supervise<L: Launcher>(
             paused: false,
             entries: loaded.entries.clone(),
             sources: Sources::open(options, &happenings).map_err(io::Error::other)?,
+            locks,
+            reloads_before: reloads,
             happenings,
             generations: Vec::new(),
             next_number: 1,
@@ -167,6 +172,10 @@ fn reload_mercy(options: &Options) -> Duration {
 struct Master<'l, L> {
     launcher: &'l L,
     listeners: Arc<[Listening]>,
+    /// The application's, for all generations.
+    locks: RecordLocks,
+    /// Reloads of the former selves of this master.
+    reloads_before: u64,
     vacuum: bool,
     exit_on_reload: bool,
     /// How long SIGINT and SIGQUIT leave to requests that are being served.
@@ -270,15 +279,22 @@ impl<L: Launcher> Master<'_, L> {
         }
     }
 
+    /// How often the instance will have been reloaded when the next generation serves.
+    fn reloads(&self) -> u64 {
+        self.reloads_before + self.next_number - 1
+    }
+
     /// Starts a new generation beside what there is.
     fn raise(&mut self, loaded: &Loaded) -> io::Result<()> {
         let number = self.next_number;
+        let reloads = self.reloads();
         self.next_number += 1;
         self.raised_at = coarse_realtime();
         let mut generation = Generation::start(
-            number,
+            (number, reloads),
             loaded,
             &self.listeners,
+            &self.locks,
             self.launcher,
             &self.happenings,
             self.serves_apps(),

@@ -4,7 +4,8 @@ use std::io;
 
 use uwgate_config::options::Process;
 use uwgate_config::{Loaded, Options};
-use uwgate_sys::process;
+use uwgate_sys::process::{self, Spawn};
+use uwgate_sys::record_locks::RecordLocks;
 
 use super::happenings::AWAITED;
 use super::pidfile::Pidfiles;
@@ -27,7 +28,11 @@ pub(super) fn start<L: Launcher>(
     let Heritage {
         listeners: open,
         veterans,
+        locks,
+        reloads,
     } = heritage.unwrap_or_default();
+    let locks = locks.map_or_else(RecordLocks::create, Ok);
+    let locks = locks.map_err(|error| vec![error.to_string()])?;
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
     uwgate_sys::signals::block(&AWAITED).map_err(|error| vec![error.to_string()])?;
     // Found out now rather than after the fork: neither a user nor an interpreter that does not exist.
@@ -59,11 +64,13 @@ pub(super) fn start<L: Launcher>(
     tracing::info!("*** Operational MODE: {} ***", mode(options));
     caller.opened();
     let result = match wants_master(options) || is_successor {
-        true => supervise(loaded, listeners, launcher, veterans, caller),
+        true => supervise(
+            loaded, listeners, locks, launcher, veterans, caller, reloads,
+        ),
         false => {
             // Nobody is left who could tell whether the start succeeds.
             pidfiles.write_safe();
-            alone(loaded, &listeners, launcher)
+            alone(loaded, &listeners, &locks, launcher)
         }
     };
     result.map_err(|error| vec![error.to_string()])
@@ -102,14 +109,32 @@ fn mode(options: &Options) -> &'static str {
     }
 }
 
+/// Tells the application how often the instance was reloaded, as uWSGI does.
+pub(super) fn tell_reloads(command: &mut Spawn, reloads: u64) {
+    let environment = command
+        .env
+        .get_or_insert_with(|| std::env::vars_os().collect());
+    environment.retain(|(name, _)| name != RELOADS);
+    environment.push((RELOADS.into(), reloads.to_string().into()));
+}
+
+/// uWSGI's name for it.
+const RELOADS: &str = "UWSGI_RELOADS";
+
 /// Without a master this process becomes the worker.
-fn alone<L: Launcher>(loaded: &Loaded, listeners: &[Listening], launcher: &L) -> io::Result<i32> {
+fn alone<L: Launcher>(
+    loaded: &Loaded,
+    listeners: &[Listening],
+    locks: &RecordLocks,
+    launcher: &L,
+) -> io::Result<i32> {
     let scoreboard = scoreboard(&loaded.options)?;
-    let legacy = crate::inherit::bequeath(None, &loaded.entries, &scoreboard, listeners)?;
+    let legacy = crate::inherit::bequeath(None, &loaded.entries, &scoreboard, locks, listeners)?;
     let mut command = launcher
         .command(&loaded.options, &legacy.word)
         .map_err(io::Error::other)?;
     command.fds = legacy.fds;
+    tell_reloads(&mut command, 0);
     let program = command.program.clone();
     let error = command.exec();
     Err(io::Error::other(format!(

@@ -134,7 +134,7 @@ impl<L: Launcher> Master<'_, L> {
             .flat_map(super::Generation::processes)
             .chain(self.veterans.processes())
             .collect();
-        let kept = heritage::leave(&self.listeners, &workers)?;
+        let kept = heritage::leave(&self.listeners, &workers, &self.locks, self.reloads())?;
         let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);
         tracing::info!("binary reloading uwgate: becoming {}", binary.display());
         let mut args = vec![SUCCESSOR.into(), list.to_string().into()];

@@ -1,6 +1,7 @@
 //! A worker: accepts, serves, and leaves when the master says so or is gone.
 
 mod accept;
+mod attention;
 mod cores;
 mod doors;
 mod engine;
@@ -72,7 +73,9 @@ pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<ToWorker> {
         setup.row,
     ));
     let runtime = runtime(threads, &engine)?;
-    let result = runtime.block_on(serve(setup, Arc::clone(&engine)));
+    let attending = attention::attend(Arc::clone(&engine));
+    let serving = serve(setup, Arc::clone(&engine));
+    let result = runtime.block_on(attention::beside(serving, attending));
     if engine.harakiri.stuck() > 0 {
         // Its thread will not come back, and may have Python for itself: nothing can be ended in good order here.
         engine.harakiri.end_process();

@@ -218,6 +218,14 @@ impl Listener {
     }
 }
 
+/// As [`Listener::queue`], of a listening socket of which only the descriptor is known.
+pub fn queue(fd: BorrowedFd<'_>) -> io::Result<Option<Queue>> {
+    match rustix::net::sockopt::socket_domain(fd)? {
+        rustix::net::AddressFamily::UNIX => queue::of_unix(fd),
+        _ => queue::of_tcp(fd).map(Some),
+    }
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

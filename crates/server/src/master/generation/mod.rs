@@ -13,6 +13,7 @@ use uwgate_supervisor::{Action, Event, Report, Roster, Status};
 use uwgate_sys::channel;
 use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{self, Exit, Pid, Signal};
+use uwgate_sys::record_locks::RecordLocks;
 
 use self::fork::Zygote;
 pub(super) use self::slot::Manner;
@@ -55,9 +56,10 @@ pub(super) struct Generation {
 impl Generation {
     /// Starts the zygote.
     pub(super) fn start<L: Launcher>(
-        number: u64,
+        (number, reloads): (u64, u64),
         loaded: &Loaded,
         listeners: &[Listening],
+        locks: &RecordLocks,
         launcher: &L,
         happenings: &Happenings,
         expects_apps: bool,
@@ -65,11 +67,12 @@ impl Generation {
         let options = &loaded.options;
         let scoreboard = super::scoreboard(options)?;
         let (ours, theirs) = channel::pair()?;
-        let legacy = bequeath(Some(theirs), &loaded.entries, &scoreboard, listeners)?;
+        let legacy = bequeath(Some(theirs), &loaded.entries, &scoreboard, locks, listeners)?;
         let mut command = launcher
             .command(options, &legacy.word)
             .map_err(io::Error::other)?;
         command.fds = legacy.fds;
+        super::start::tell_reloads(&mut command, reloads);
         let program = command.program.clone();
         let pid = command.spawn().map_err(|error| {
             io::Error::other(format!("cannot run {}: {error}", program.display()))
