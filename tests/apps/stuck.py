@@ -81,6 +81,22 @@ def application(environ, start_response):
             pass
         start_response("503 Service Unavailable", [])
         return [b"interrupted"]
+    if path == "/wish":
+        import uwsgi
+
+        uwsgi.set_user_harakiri(1)
+        time.sleep(60)
+    if path == "/wished":
+        import uwsgi
+
+        uwsgi.set_user_harakiri(1)
+    if path == "/unwished":
+        import uwsgi
+
+        uwsgi.set_user_harakiri(1)
+        time.sleep(0.2)
+        uwsgi.set_user_harakiri(0)
+        time.sleep(1.5)
     if path == "/stream":
         return stream(start_response)
     if path == "/flood":

@@ -184,3 +184,27 @@ fn without_a_master_the_process_ends() {
     server.get("/sleep").expect(504);
     assert!(!server.process.wait().success());
 }
+
+#[test]
+fn the_application_may_set_its_own_clock() {
+    for kind in [Kind::Uwgate, Kind::Uwsgi] {
+        let server = Server::app(kind, "stuck.py");
+        let before = served_by(&server);
+        // What was wished is taken back, or forgotten with its request.
+        server.get("/unwished").expect(200);
+        server.get("/wished").expect(200);
+        server.get("/long?2.5").expect(200);
+        assert_eq!(served_by(&server), before, "{kind:?}");
+
+        // The first wish of a process and one of its successor.
+        for _ in 0..2 {
+            let answer = server.raw_http("GET /wish HTTP/1.1\r\nHost: x\r\n\r\n");
+            match kind {
+                Kind::Uwgate => assert!(answer.starts_with(b"HTTP/1.1 504 "), "{answer:?}"),
+                Kind::Uwsgi => assert_eq!(answer, b""),
+            }
+        }
+        server.wait_for_log("HARAKIRI (user) triggered by worker 1 core 0 !!!");
+        wait_until_gone(before);
+    }
+}

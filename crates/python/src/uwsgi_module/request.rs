@@ -9,7 +9,7 @@ use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
-use uwgate_server::exchange::Request;
+use uwgate_server::exchange::{Request, Response};
 use uwgate_sys::clock;
 
 use super::{Instance, text_or_bytes};
@@ -36,6 +36,25 @@ fn with_request<T>(py: Python<'_>, act: impl FnOnce(&mut Request) -> T) -> Optio
         let mut input = input.bind(py).try_borrow_mut().ok()?;
         input.current().map(act)
     })
+}
+
+/// Does something with both halves of this thread's request, if it has one and nobody is using them.
+fn with_halves<T>(
+    py: Python<'_>,
+    act: impl FnOnce(Option<(&mut Request, &mut Response)>) -> T,
+) -> T {
+    let serving = SERVING.with_borrow(|serving| {
+        let (input, responder) = serving.as_ref()?;
+        Some((input.clone_ref(py), responder.clone_ref(py)))
+    });
+    let borrowed = serving.as_ref().and_then(|(input, responder)| {
+        let input = input.bind(py).try_borrow_mut().ok()?;
+        Some((input, responder.bind(py).try_borrow_mut().ok()?))
+    });
+    let Some((mut input, mut responder)) = borrowed else {
+        return act(None);
+    };
+    act(input.current().zip(responder.response().ok()))
 }
 
 /// See the module's page, docs/python-api.md.
@@ -123,20 +142,14 @@ impl Current {
     }
 
     /// Lets the request take so many seconds from now on; 0 takes that back.
-    fn set_user_harakiri(&self, seconds: i64) {
+    fn set_user_harakiri(&self, py: Python<'_>, seconds: i64) {
         if self.0.master.is_none() {
             tracing::warn!("!!! unable to set user harakiri without the master process !!!");
             return;
         }
-        let Some(core) = self.0.core() else {
-            return;
-        };
-        let deadline = match u64::try_from(seconds) {
-            Ok(seconds @ 1..) => clock::coarse_now()
-                .0
-                .saturating_add(seconds.saturating_mul(1000)),
-            Ok(0) | Err(_) => 0,
-        };
-        core.deadline.store(deadline, Ordering::Relaxed);
+        let seconds = u32::try_from(seconds.max(0)).unwrap_or(u32::MAX);
+        with_halves(py, |halves| {
+            uwgate_server::worker::set_user_harakiri(seconds, halves);
+        });
     }
 }

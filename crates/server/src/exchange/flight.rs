@@ -146,6 +146,16 @@ impl Flight {
         })
     }
 
+    /// Whether this thread is in the application with a request.
+    pub(crate) fn is_of(&self, thread: Thread) -> bool {
+        let in_flight = self.number_in(Phase::Landed).is_none();
+        in_flight
+            && self
+                .passenger()
+                .as_ref()
+                .is_some_and(|it| it.thread == thread)
+    }
+
     /// Whether request `number` is still in the application.
     pub(crate) fn is_aboard(&self, number: u64) -> bool {
         let now = self.state.load(Ordering::Acquire);

@@ -45,6 +45,9 @@ pub(crate) fn parse(dump: &str) -> Vec<Stack> {
         stack.frames.extend(frame(line));
         stack.cut |= line == "  ...";
     }
+    for stack in &mut stacks {
+        stack.forget_start();
+    }
     stacks
 }
 
@@ -96,6 +99,12 @@ fn unescape(text: &str) -> String {
 }
 
 impl Stack {
+    /// Takes out the program that has started the server: a line of text in which Python's main thread is all its life.
+    fn forget_start(&mut self) {
+        let is_start = |frame: &mut Frame| frame.file == "<string>" && frame.function == "<module>";
+        self.frames.pop_if(is_start);
+    }
+
     /// Whether the thread runs Python code at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty()
@@ -175,7 +184,7 @@ mod tests {
         let escaped = app.to_str().unwrap().replace('\u{e9}', "\\xe9");
         let dump = format!(
             "Stack (most recent call first):\n  File \"{escaped}\", line 3 in application\n  \
-             File \"<string>\", line 1 in <module>\n"
+             File \"/x.py\", line 1 in outer\n  File \"<string>\", line 22 in <module>\n"
         );
         let stacks = parse(&dump);
         assert_eq!(stacks.len(), 1);
@@ -183,7 +192,7 @@ mod tests {
         assert_eq!(
             stacks[0].render(&mut Sources::default()),
             format!(
-                "  File \"<string>\", line 1, in <module>\n  File \"{}\", line 3, in application\n    \
+                "  File \"/x.py\", line 1, in outer\n  File \"{}\", line 3, in application\n    \
                  time.sleep(60)  # é\n",
                 app.display()
             )

@@ -17,7 +17,7 @@ type Grant = Arc<dyn Fn(u32, Option<(&mut Request, &mut Response)>) + Send + Syn
 static GRANT: Mutex<Option<Grant>> = Mutex::new(None);
 
 /// Has the request that the calling thread serves end in at most `seconds` from now (`uwsgi.set_user_harakiri`); 0 takes
-/// that back. `halves` are the request's own, for the answer when its time is up. Of no effect outside a worker.
+/// that back. `halves` are the request's own, for the answer when its time is up. Of no effect outside of a request.
 pub fn set_user_harakiri(seconds: u32, halves: Option<(&mut Request, &mut Response)>) {
     // The lock is not held meanwhile: the first wish calls Python, which may let others with wishes run.
     let grant = GRANT.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -66,6 +66,9 @@ impl<H> Engine<H> {
             && request.ticket.is_none()
         {
             harakiri.board(core, request, response, response.rules());
+        }
+        if !flight.is_of(uwgate_sys::thread::current()) {
+            return;
         }
         let at = match seconds {
             0 => 0,
