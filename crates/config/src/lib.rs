@@ -18,6 +18,8 @@ mod entry;
 mod finding;
 mod help;
 mod load;
+mod log_format;
+mod log_target;
 pub mod options;
 mod origin;
 mod read;

@@ -28,6 +28,20 @@ pub(crate) fn option_like(key: &str) -> Option<&'static str> {
         .map(|(.., name)| name)
 }
 
+/// The name among `names` that is all but `name`, when there is one.
+pub(crate) fn nearest(
+    name: &str,
+    names: impl Iterator<Item = &'static str>,
+) -> Option<&'static str> {
+    let within = if name.len() < 6 { 1 } else { 2 };
+    names
+        .filter(|known| known.len() > 2)
+        .map(|known| (distance(name, known, within), known))
+        .filter(|(distance, _)| *distance <= within)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known)
+}
+
 fn is_minor(row: &table::Row) -> bool {
     matches!(row.support, table::Support::Known(_)) && row.help.is_empty()
 }

@@ -9,6 +9,7 @@ use crate::apps::{Apps, Choice};
 use crate::file_wrapper::FileWrapper;
 use crate::input::Input;
 use crate::memo::{Memo, Role, Variable, text};
+use crate::streams;
 
 /// Makes environs; one for each thread.
 pub(crate) struct Environ {
@@ -168,7 +169,7 @@ fn template<'py>(py: Python<'py>, options: &Options) -> PyResult<Bound<'py, PyDi
     // PEP 3333 wants it in each environ; a front server may leave it out.
     environ.set_item("SCRIPT_NAME", "")?;
     environ.set_item("wsgi.version", (1, 0))?;
-    environ.set_item("wsgi.errors", error_stream(py)?)?;
+    environ.set_item("wsgi.errors", streams::error_stream(py)?)?;
     environ.set_item("wsgi.run_once", false)?;
     environ.set_item("wsgi.multithread", workers.threads > 1)?;
     environ.set_item("wsgi.multiprocess", workers.processes != 1)?;
@@ -180,14 +181,4 @@ fn template<'py>(py: Python<'py>, options: &Options) -> PyResult<Bound<'py, PyDi
     let node = uwgate_server::listen::host_name();
     environ.set_item("uwsgi.node", PyBytes::new(py, node.as_bytes()))?;
     Ok(environ)
-}
-
-/// A text stream on file descriptor 2 that writes each line at once.
-fn error_stream(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
-    let options = PyDict::new(py);
-    options.set_item("buffering", 1)?;
-    options.set_item("errors", "backslashreplace")?;
-    options.set_item("closefd", false)?;
-    py.import("io")?
-        .call_method("open", (2, "w"), Some(&options))
 }

@@ -1,14 +1,15 @@
 //! What goes wrong in Python, for the log.
 
 use pyo3::prelude::*;
+use uwgate_server::log::Stream;
 
 /// Writes an exception and its traceback to the log.
 pub(crate) fn log_exception(py: Python<'_>, error: &PyErr) {
     let mut text = render(py, error).into_bytes();
-    while text.last() == Some(&b'\n') {
-        text.pop();
+    if text.last() != Some(&b'\n') {
+        text.push(b'\n');
     }
-    uwgate_server::log::write_line(&mut text);
+    uwgate_server::log::write_printed(Stream::Stderr, &text);
 }
 
 /// The traceback as Python prints it.

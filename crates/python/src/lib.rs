@@ -27,6 +27,7 @@ mod nursery;
 mod responder;
 mod signals;
 mod stacks;
+mod streams;
 mod uwsgi_module;
 
 use pyo3::exceptions::PyRuntimeError;

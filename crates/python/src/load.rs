@@ -11,6 +11,7 @@ use uwgate_config::options::{Mount, Python as PythonOptions};
 
 use crate::apps::Apps;
 use crate::errors;
+use crate::streams;
 
 /// What a callable is called when nobody says otherwise.
 const DEFAULT_CALLABLE: &str = "application";
@@ -25,21 +26,9 @@ pub(crate) fn prepare(py: Python<'_>, options: &PythonOptions) -> PyResult<()> {
     }
     let sys = py.import("sys")?;
     sys.setattr("argv", ["uwsgi"])?;
-    line_buffer(&sys)?;
+    streams::install(py)?;
     let path = sys.getattr("path")?.cast_into::<PyList>()?;
     set_path(py, &path, options)
-}
-
-/// A file or pipe would otherwise keep what the application prints until a block is full.
-fn line_buffer(sys: &Bound<'_, PyModule>) -> PyResult<()> {
-    let stdout = sys.getattr("stdout")?;
-    if stdout.is_none() {
-        return Ok(());
-    }
-    let options = PyDict::new(sys.py());
-    options.set_item("line_buffering", true)?;
-    stdout.call_method("reconfigure", (), Some(&options))?;
-    Ok(())
 }
 
 /// `.` first, then `pythonpath` in its order, then what the interpreter brings.

@@ -26,8 +26,12 @@ const SEATS: RawFd = 6;
 const EXHIBITS: RawFd = 7;
 /// The application's locks.
 const LOCKS: RawFd = 8;
+/// What processes share about their log.
+const LOG: RawFd = 9;
+/// Where request lines go; nothing there when they go where all others do.
+const REQUEST_LINES: RawFd = 10;
 /// The first listening socket.
-const LISTENERS: RawFd = 9;
+const LISTENERS: RawFd = 11;
 
 /// Everything the master hands over.
 #[derive(Debug)]
@@ -72,6 +76,9 @@ pub(crate) fn bequeath(
     fds.extend([(memory.lines, LINES), (memory.seats, SEATS)]);
     fds.extend(memory.exhibits.map(|exhibits| (exhibits, EXHIBITS)));
     fds.push((locks.fd().try_clone_to_owned()?, LOCKS));
+    let log = crate::log::bequeath()?;
+    fds.push((log.share, LOG));
+    fds.extend(log.requests.map(|requests| (requests, REQUEST_LINES)));
     for (number, listening) in (LISTENERS..).zip(listeners) {
         word.push(letter(listening.protocol));
         let fd = listening.listener.fd.as_fd().try_clone_to_owned()?;
@@ -103,6 +110,9 @@ impl Inherited {
         let entries = uwgate_config::decode(&entries).map_err(io::Error::other)?;
         let (options, _) = Options::from_entries(&entries)
             .map_err(|_| io::Error::other("the options do not parse a second time"))?;
+        let requests = options.log.separates_requests();
+        let requests = requests.then(|| inherited(REQUEST_LINES)).transpose()?;
+        crate::log::inherit(&options, inherited(LOG)?, requests)?;
         let mut listeners = Vec::new();
         for (number, letter) in (LISTENERS..).zip(letters) {
             let protocol = match letter {

@@ -1,8 +1,10 @@
 //! Clocks: cheap ones for the hot path, precise ones for logs and statistics.
 
 use std::cell::RefCell;
+use std::ffi::{CStr, CString};
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
@@ -108,6 +110,108 @@ unsafe extern "C" {
     fn asctime_r(parts: *const libc::tm, text: *mut libc::c_char) -> *mut libc::c_char;
 }
 
+/// A form of `strftime(3)`, in a time zone. Names of months and days are those of the C locale, whatever the
+/// application sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeForm {
+    zone: Zone,
+    form: CString,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Zone {
+    Local,
+    Utc,
+}
+
+/// Longest text that a form may make, in bytes.
+const LONGEST_TIME: usize = 4096;
+
+impl TimeForm {
+    /// The form with the machine's time zone. A NUL byte ends it.
+    pub fn local(form: &str) -> Self {
+        Self::new(Zone::Local, form)
+    }
+
+    /// The form with universal time. A NUL byte ends it.
+    pub fn utc(form: &str) -> Self {
+        Self::new(Zone::Utc, form)
+    }
+
+    fn new(zone: Zone, form: &str) -> Self {
+        let form = form.split('\0').next().unwrap_or_default();
+        let form = CString::new(form).unwrap_or_default();
+        Self { zone, form }
+    }
+
+    /// Appends the time that is so many seconds after 1970.
+    pub fn append(&self, text: &mut Vec<u8>, seconds: u64) {
+        if let Ok(seconds) = libc::time_t::try_from(seconds)
+            && let Some(parts) = self.zone.parts(seconds)
+        {
+            append_time(text, &self.form, &parts);
+        }
+    }
+}
+
+impl Zone {
+    fn parts(self, seconds: libc::time_t) -> Option<libc::tm> {
+        let divide = match self {
+            Self::Local => libc::localtime_r,
+            Self::Utc => libc::gmtime_r,
+        };
+        // SAFETY: all zeroes is a valid tm, which the function fills from a time that lives as long as the call.
+        unsafe {
+            let mut parts = std::mem::zeroed();
+            let known = !divide(&raw const seconds, &raw mut parts).is_null();
+            known.then_some(parts)
+        }
+    }
+}
+
+fn append_time(text: &mut Vec<u8>, form: &CStr, parts: &libc::tm) {
+    let start = text.len();
+    let mut room = 64;
+    // It says 0 when the room is too small, and when there is nothing to write.
+    while room <= LONGEST_TIME && !form.is_empty() {
+        text.resize(start + room, 0);
+        // SAFETY: `room` bytes lie behind `start`; form and parts are valid, and the locale is never freed.
+        let written = unsafe {
+            strftime_l(
+                text[start..].as_mut_ptr().cast(),
+                room,
+                form.as_ptr(),
+                parts,
+                c_locale(),
+            )
+        };
+        if written > 0 {
+            return text.truncate(start + written);
+        }
+        room *= 4;
+    }
+    text.truncate(start);
+}
+
+fn c_locale() -> libc::locale_t {
+    static LOCALE: OnceLock<usize> = OnceLock::new();
+    // SAFETY: the name is a C string and there is no base to be changed. The C locale always exists.
+    let locale = LOCALE.get_or_init(|| unsafe {
+        libc::newlocale(libc::LC_ALL_MASK, c"C".as_ptr(), std::ptr::null_mut()) as usize
+    });
+    *locale as libc::locale_t
+}
+
+unsafe extern "C" {
+    fn strftime_l(
+        text: *mut libc::c_char,
+        room: libc::size_t,
+        form: *const libc::c_char,
+        parts: *const libc::tm,
+        locale: libc::locale_t,
+    ) -> libc::size_t;
+}
+
 fn micros(time: Timespec) -> u64 {
     u64::try_from(duration(time).as_micros()).unwrap_or(u64::MAX)
 }
@@ -142,6 +246,22 @@ mod tests {
         let now = local_ctime();
         assert_eq!(now.len(), 24, "{now}");
         assert_eq!(now.split_whitespace().count(), 5, "{now}");
+    }
+
+    #[test]
+    fn forms_are_filled() {
+        let text = |form: &TimeForm| {
+            let mut text = b"at ".to_vec();
+            form.append(&mut text, 1_795_188_828);
+            String::from_utf8(text).unwrap()
+        };
+        let form = TimeForm::utc("%d/%b/%Y:%H:%M:%S %z");
+        assert_eq!(text(&form), "at 20/Nov/2026:15:33:48 +0000");
+        assert_eq!(text(&TimeForm::utc("")), "at ");
+        assert_eq!(text(&TimeForm::utc("%%\0%Y")), "at %");
+        let long = TimeForm::utc(&"%Y".repeat(500));
+        assert_eq!(text(&long).len(), 2003);
+        assert_eq!(text(&TimeForm::local("%e")).len(), 5);
     }
 
     #[test]

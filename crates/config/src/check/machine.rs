@@ -8,6 +8,7 @@ use super::Subject;
 use crate::address::{Address, Host, Protocol};
 use crate::entry::Entry;
 use crate::finding::{Finding, Severity};
+use crate::log_target::LogTo;
 use crate::origin::{Located, Origin};
 use crate::trust::Peer;
 
@@ -64,8 +65,10 @@ pub(super) fn missing_paths(subject: &Subject<'_>, findings: &mut Vec<Finding>) 
             expect(directory.join(&mount.app), &mount.origin, "the file");
         }
     }
-    if let Some(log) = &options.log.logto {
-        expect(parent(&start.join(&**log)), &log.origin, "the directory");
+    if let Some(log) = &options.log.logto
+        && let LogTo::File(path) = &log.value
+    {
+        expect(parent(&start.join(path)), &log.origin, "the directory");
     }
     for socket in &options.sockets.sockets {
         if let Address::Unix(path) = &socket.address {

@@ -237,16 +237,10 @@ pub(super) const GROUPS: &[Group] = &[
         "no commands are run and nothing is waited for at start or stop",
         "let the service manager do it, for example ExecStartPre= of systemd",
     ),
-    without(
-        "logging",
-        "Logs",
-        "no effect yet: log lines have one form and go to standard error or to logto",
-        "",
-    ),
     needless(
         "log-needless",
         "Log writing",
-        "no effect: lines are written whole by every process",
+        "no effect: lines always travel whole",
     ),
     without(
         "alarms",

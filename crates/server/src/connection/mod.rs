@@ -370,7 +370,7 @@ impl Connection {
             let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
             return Step::Then(Next::Close);
         };
-        engine.log_request(request, response.tally(), answered.app, answered.begun);
+        engine.log_request(request, response, answered.app, answered.begun);
         request.forget_notes();
         let read = request.skip_rest();
         if response.keeps_alive() && read {

@@ -32,8 +32,8 @@ pub(crate) fn take(request: &mut Request, settings: &Settings) -> Result<Taken, 
     }
     let facts = Facts::gather(vars)?;
     let block = request.start + HEADER_LEN..request.start + packet.len();
-    let count = vars.len();
-    request.modifier1 = packet.header.modifier1;
+    let (header, count) = (packet.header, vars.len());
+    (request.modifier1, request.modifier2) = (header.modifier1, header.modifier2);
     request.start = block.end;
     request.var_count = count;
     request.block = Block::Received(block);

@@ -32,6 +32,7 @@ pub struct Request {
     pub(crate) var_count: usize,
     pub(crate) body: Body,
     pub(crate) modifier1: u8,
+    pub(crate) modifier2: u8,
     trust: Trust,
     /// How long one read waits for the peer (`socket-timeout`).
     timeout: Duration,
@@ -137,6 +138,7 @@ impl Request {
             var_count: 0,
             body: Body::Done,
             modifier1: 0,
+            modifier2: 0,
             trust,
             timeout,
             detach,
@@ -188,6 +190,16 @@ impl Request {
     /// The uwsgi packet's modifier1; 0 for HTTP.
     pub fn modifier1(&self) -> u8 {
         self.modifier1
+    }
+
+    /// The uwsgi packet's modifier2; 0 for HTTP.
+    pub fn modifier2(&self) -> u8 {
+        self.modifier2
+    }
+
+    /// Whether the peer did not send all of the body.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.is_some()
     }
 
     /// Whether the peer is a proxy whose `X-Forwarded-*` headers are to be believed.

@@ -1,107 +1,50 @@
-//! Where lines go: everything a person reads leaves through file descriptor 2, one `write` a line, so that lines of
-//! several processes never mix.
+//! Log lines: what they say (`request`, `lines`), how a process writes them (`outlet`), and where the master sends
+//! them when an option asks for more than that (`collector`).
 
+mod collector;
+mod escape;
+mod file;
+mod formats;
+mod gate;
+mod lines;
+mod logs;
+mod memory;
+mod outlet;
 pub(crate) mod request;
+mod share;
+mod times;
 
-use std::fmt::{self, Write as _};
-use std::path::PathBuf;
+use std::io;
+use std::os::fd::OwnedFd;
 
-use tracing::field::{Field, Visit};
-use tracing::span;
-use tracing::{Event, Level, Metadata, Subscriber};
-use uwgate_config::Located;
+use uwgate_config::Options;
 
-/// Makes `tracing` events of this process plain lines on file descriptor 2.
+pub(crate) use collector::{Originals, Pipe, Pipes};
+pub use lines::{Stream, write_printed};
+pub(crate) use logs::{LeftPipes, Logs, bequeath};
+pub use outlet::write_line;
+pub(crate) use share::LogShare;
+
+/// Makes `tracing` events of this process lines on file descriptor 2.
 ///
 /// Called once at the start of each role; a second call changes nothing.
 pub fn init() {
-    let _ = tracing::subscriber::set_global_default(Lines);
+    let _ = tracing::subscriber::set_global_default(lines::Lines);
 }
 
-/// Sends everything this process and its children print to a file, if one is named.
+/// Has this process, which has inherited its log, write it as the options say. Works once in a process.
 ///
 /// # Errors
-/// One sentence, when the file cannot be opened.
-pub(crate) fn redirect(file: &Option<Located<PathBuf>>) -> Result<(), String> {
-    let Some(file) = file else {
-        return Ok(());
-    };
-    let open = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&file.value);
-    open.and_then(|log| {
-        rustix::stdio::dup2_stdout(&log)?;
-        Ok(rustix::stdio::dup2_stderr(&log)?)
-    })
-    .map_err(|error| {
-        format!(
-            "{}: cannot log to {}: {error}",
-            file.origin,
-            file.value.display()
-        )
-    })
-}
-
-/// Writes `line` and its newline at once.
-pub fn write_line(line: &mut Vec<u8>) {
-    line.push(b'\n');
-    let mut rest: &[u8] = line;
-    let stderr = rustix::stdio::stderr();
-    while !rest.is_empty() {
-        match rustix::io::write(stderr, rest) {
-            Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-            Err(rustix::io::Errno::INTR) => {}
-            // Nobody left to tell.
-            Err(_) => return,
-        }
-    }
-}
-
-/// A `tracing` subscriber without spans: message first, then `key=value`, as uWSGI's plain lines.
-struct Lines;
-
-impl Subscriber for Lines {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::INFO
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line::default();
-        event.record(&mut line);
-        let mut bytes = [line.message, line.fields].concat().into_bytes();
-        write_line(&mut bytes);
-    }
-}
-
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        // Writing to a String cannot fail.
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value:?}"),
-            name => write!(self.fields, " {name}={value:?}"),
-        };
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        let _ = match field.name() {
-            "message" => write!(self.message, "{value}"),
-            name => write!(self.fields, " {name}={value}"),
-        };
-    }
+/// When `share` is not what a master of this version hands over.
+pub(crate) fn inherit(
+    options: &Options,
+    share: OwnedFd,
+    requests: Option<OwnedFd>,
+) -> io::Result<()> {
+    let file = logs::direct_file(options, file::Manners::default());
+    let file = file.map(|file| file.path().to_owned());
+    let collected = options.log.collects();
+    outlet::set_up(file, LogShare::attach(share)?, requests, collected);
+    lines::adopt(&options.log);
+    Ok(())
 }

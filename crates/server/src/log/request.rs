@@ -1,26 +1,37 @@
-//! The line of one request, in uWSGI's default form, and the lines of refused ones.
+//! The line of one request, and the lines of refused ones.
 
 use std::cell::RefCell;
-use std::io::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use uwgate_config::Protocol;
+use uwgate_config::options::{Log, LogFormat, Piece, Place, Value, Variable};
+use uwgate_config::{Options, Protocol};
+use uwgate_sys::clock::TimeForm;
 use uwsgi_codec::Vars;
 
-use super::write_line;
+use super::gate::Gate;
+use super::{escape, formats, memory, outlet, times};
 use crate::connection::Refusal;
-use crate::exchange::Tally;
+use crate::exchange::{Request, Tally};
 
-/// What of a request is logged, and where.
+/// Which requests are logged, and in what form.
 #[derive(Debug)]
 pub(crate) struct RequestLog {
-    /// False with `disable-logging`.
-    pub(crate) enabled: bool,
-    /// The worker's process id.
-    pub(crate) pid: u32,
+    gate: Gate,
+    format: LogFormat,
+    /// What stands for a value that is not there.
+    missing: &'static [u8],
+    log_x_forwarded_for: bool,
+    /// The format asks for the worker's memory.
+    wants_memory: bool,
+    ltime: TimeForm,
+    ftime: TimeForm,
+    ctime: TimeForm,
+    iso: TimeForm,
+    pid: u32,
+    worker: u32,
 }
 
-/// What the line says that neither variables nor answer know.
+/// What the line says that neither request nor answer know.
 pub(crate) struct Context {
     /// Which application answered.
     pub(crate) app: Option<u16>,
@@ -32,6 +43,8 @@ pub(crate) struct Context {
     pub(crate) core: usize,
     /// When the application was called.
     pub(crate) begun: Instant,
+    /// The peer did not take the answer.
+    pub(crate) write_error: bool,
 }
 
 thread_local! {
@@ -39,57 +52,47 @@ thread_local! {
 }
 
 impl RequestLog {
-    /// Logs an answered request.
-    pub(crate) fn request(&self, vars: Vars<'_>, block: usize, tally: &Tally, context: &Context) {
-        LINE.with_borrow_mut(|line| {
-            line.clear();
-            // Writing to a Vec cannot fail.
-            let _ = self.compose(line, &Subject::of(vars), block, tally, context);
-            write_line(line);
+    pub(crate) fn new(options: &Options, worker: u32) -> Self {
+        let log = &options.log;
+        let (format, missing) = formats::request_line(options);
+        let wants_memory = format.values().any(|value| {
+            use Variable::{Rss, RssM, Vsz, VszM};
+            matches!(value, Value::Known(Vsz | Rss | VszM | RssM))
         });
+        Self {
+            gate: Gate::new(log),
+            format,
+            missing,
+            log_x_forwarded_for: log.log_x_forwarded_for,
+            wants_memory,
+            ltime: times::apache(),
+            ftime: ftime(log),
+            ctime: times::ctime(),
+            iso: times::iso(),
+            pid: std::process::id(),
+            worker,
+        }
     }
 
-    fn compose(
-        &self,
-        line: &mut Vec<u8>,
-        subject: &Subject<'_>,
-        block: usize,
-        tally: &Tally,
-        context: &Context,
-    ) -> std::io::Result<()> {
-        let app = context.app.map_or(-1, i32::from);
-        write!(
-            line,
-            "[pid: {}|app: {app}|req: {}/{}] ",
-            self.pid, context.worker_requests, context.total_requests
-        )?;
-        escape(line, subject.addr);
-        line.extend_from_slice(b" (");
-        escape(line, subject.user);
-        let now = uwgate_sys::clock::local_ctime();
-        // uWSGI counts keys and values.
-        let vars = subject.vars * 2;
-        write!(line, ") {{{vars} vars in {block} bytes}} [{now}] ")?;
-        escape(line, subject.method);
-        line.push(b' ');
-        escape(line, subject.uri);
-        let millis = context.begun.elapsed().as_millis();
-        write!(
-            line,
-            " => generated {} bytes in {millis} msecs{} (",
-            tally.body_bytes,
-            if tally.sendfile {
-                " via sendfile()"
-            } else {
-                ""
-            }
-        )?;
-        escape(line, subject.protocol);
-        write!(
-            line,
-            " {}) {} headers in {} bytes ({} switches on core {})",
-            tally.status, tally.headers, tally.head_bytes, tally.switches, context.core
-        )
+    /// Whether options let no request be logged.
+    pub(crate) fn is_off(&self) -> bool {
+        matches!(self.gate, Gate::Shut)
+    }
+
+    /// Logs an answered request, if it is one to be logged.
+    pub(crate) fn request(&self, request: &Request, tally: &Tally, context: &Context) {
+        let io_error = context.write_error || request.is_broken();
+        let asked = || request.notes().is_some_and(|notes| notes.log_anyway);
+        let took = || context.begun.elapsed();
+        if !self.gate.lets_through(tally, took, io_error) && !asked() {
+            return;
+        }
+        LINE.with_borrow_mut(|line| {
+            line.clear();
+            let scene = Scene::new(self, request, tally, context);
+            scene.compose(line);
+            outlet::write_request(line);
+        });
     }
 
     /// Logs a request that never reached the application, whatever `disable-logging` says: it explains an answer
@@ -115,7 +118,200 @@ impl RequestLog {
     }
 }
 
-/// The variables the line names.
+fn ftime(log: &Log) -> TimeForm {
+    use uwgate_config::options::LogDate;
+
+    match &log.log_date {
+        Some(LogDate::Strftime(form)) if log.log_format_strftime => TimeForm::local(form),
+        _ => times::apache(),
+    }
+}
+
+/// One request at the moment of its line.
+struct Scene<'a> {
+    log: &'a RequestLog,
+    vars: Vars<'a>,
+    subject: Subject<'a>,
+    request: &'a Request,
+    tally: &'a Tally,
+    context: &'a Context,
+    took: Duration,
+    /// Now, in microseconds since 1970.
+    now: u64,
+    /// Bytes of address space and of resident memory.
+    memory: (u64, u64),
+}
+
+impl<'a> Scene<'a> {
+    fn new(
+        log: &'a RequestLog,
+        request: &'a Request,
+        tally: &'a Tally,
+        context: &'a Context,
+    ) -> Self {
+        Self {
+            log,
+            vars: request.vars(),
+            subject: Subject::of(request.vars(), log.log_x_forwarded_for),
+            request,
+            tally,
+            context,
+            took: context.begun.elapsed(),
+            now: uwgate_sys::clock::realtime_micros(),
+            memory: match log.wants_memory {
+                true => memory::of_this_process(),
+                false => (0, 0),
+            },
+        }
+    }
+
+    fn compose(&self, line: &mut Vec<u8>) {
+        for piece in &self.log.format.pieces {
+            match piece {
+                Piece::Text(text) => line.extend_from_slice(text.as_bytes()),
+                Piece::Value(Value::Known(variable), place) => self.known(line, *variable, *place),
+                Piece::Value(Value::Request(name), place) => {
+                    let name = name.as_bytes();
+                    let added = || self.request.notes()?.var(name);
+                    let value = self.vars.get(name).or_else(added);
+                    self.free(line, value.unwrap_or_default(), *place);
+                }
+                Piece::Value(Value::Application(name), place) => {
+                    let notes = self.request.notes();
+                    let value = notes.and_then(|notes| notes.logvar(name.as_bytes()));
+                    self.free(line, value.unwrap_or_default(), *place);
+                }
+            }
+        }
+    }
+
+    fn known(&self, line: &mut Vec<u8>, variable: Variable, place: Place) {
+        let (subject, tally, context) = (&self.subject, self.tally, self.context);
+        let number = match variable {
+            Variable::Uri => return self.text(line, subject.uri, place),
+            Variable::Method => return self.text(line, subject.method, place),
+            Variable::User => return self.text(line, subject.user, place),
+            Variable::Addr => return self.text(line, subject.addr, place),
+            Variable::Host => return self.text(line, subject.host, place),
+            Variable::Proto => return self.text(line, subject.protocol, place),
+            Variable::Uagent => return self.text(line, subject.user_agent, place),
+            Variable::Referer => return self.text(line, subject.referer, place),
+            Variable::Secs => return self.seconds(line),
+            Variable::Ltime => return self.time(line, &self.log.ltime, place),
+            Variable::Ftime => return self.time(line, &self.log.ftime, place),
+            Variable::Ctime => return self.time(line, &self.log.ctime, place),
+            Variable::Iso => return self.iso(line, place),
+            Variable::App => return self.app(line, place),
+            Variable::Via if tally.sendfile => return line.extend_from_slice(b" via sendfile()"),
+            Variable::Via => return,
+            Variable::Status => tally.status.into(),
+            Variable::Rsize => tally.body_bytes,
+            Variable::Hsize => tally.head_bytes.into(),
+            Variable::Size => tally.bytes(),
+            Variable::Cl => subject.content_length(),
+            Variable::Micros => self.micros(),
+            Variable::Msecs => self.micros() / 1000,
+            Variable::Tmsecs => self.began() / 1000,
+            Variable::Tmicros => self.began(),
+            Variable::Time => self.began() / 1_000_000,
+            Variable::Epoch => self.now / 1_000_000,
+            Variable::Pid => self.log.pid.into(),
+            Variable::Wid => self.log.worker.into(),
+            Variable::Core => context.core as u64,
+            Variable::Switches => tally.switches.into(),
+            // uWSGI counts keys and values.
+            Variable::Vars => self.vars.len() as u64 * 2,
+            Variable::Pktsize => self.request.block_len() as u64,
+            Variable::Modifier1 => self.request.modifier1().into(),
+            Variable::Modifier2 => self.request.modifier2().into(),
+            Variable::Headers => tally.headers.into(),
+            Variable::Vsz => self.memory.0,
+            Variable::Rss => self.memory.1,
+            Variable::VszM => self.memory.0 >> 20,
+            Variable::RssM => self.memory.1 >> 20,
+            Variable::Werr => context.write_error.into(),
+            Variable::Rerr => self.request.is_broken().into(),
+            Variable::Ioerr => u64::from(context.write_error) + u64::from(self.request.is_broken()),
+            Variable::Request => context.worker_requests,
+            Variable::Total => context.total_requests,
+        };
+        digits(line, number);
+    }
+
+    /// A value of the peer's.
+    fn text(&self, line: &mut Vec<u8>, value: &[u8], place: Place) {
+        match (value, place) {
+            ([], Place::JsonValue) => line.extend_from_slice(b"null"),
+            ([], _) => line.extend_from_slice(self.log.missing),
+            (value, place) => escape::append(line, value, place),
+        }
+    }
+
+    /// A value that may be meant as a number.
+    fn free(&self, line: &mut Vec<u8>, value: &[u8], place: Place) {
+        match place {
+            Place::JsonValue if is_json_number(value) => line.extend_from_slice(value),
+            place => self.text(line, value, place),
+        }
+    }
+
+    fn micros(&self) -> u64 {
+        u64::try_from(self.took.as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// When it began, in microseconds since 1970.
+    fn began(&self) -> u64 {
+        self.now.saturating_sub(self.micros())
+    }
+
+    fn seconds(&self, line: &mut Vec<u8>) {
+        let micros = self.micros();
+        digits(line, micros / 1_000_000);
+        line.push(b'.');
+        times::append_six_digits(line, micros % 1_000_000);
+    }
+
+    fn time(&self, line: &mut Vec<u8>, form: &TimeForm, place: Place) {
+        in_quotes(line, place, |line| {
+            times::append(line, form, self.began() / 1_000_000);
+        });
+    }
+
+    fn iso(&self, line: &mut Vec<u8>, place: Place) {
+        in_quotes(line, place, |line| {
+            times::append_iso(line, &self.log.iso, self.began());
+        });
+    }
+
+    fn app(&self, line: &mut Vec<u8>, place: Place) {
+        match (self.context.app, place) {
+            (Some(app), _) => digits(line, app.into()),
+            (None, Place::JsonValue) => line.extend_from_slice(b"null"),
+            (None, _) => line.extend_from_slice(b"-1"),
+        }
+    }
+}
+
+fn digits(line: &mut Vec<u8>, number: u64) {
+    line.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// Text of ours, which needs no escaping.
+fn in_quotes(line: &mut Vec<u8>, place: Place, write: impl FnOnce(&mut Vec<u8>)) {
+    let quoted = place == Place::JsonValue;
+    line.extend(quoted.then_some(b'"'));
+    write(line);
+    line.extend(quoted.then_some(b'"'));
+}
+
+/// A whole number as JSON writes it, of a size that every reader takes.
+fn is_json_number(value: &[u8]) -> bool {
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    let leads = matches!(digits, [b'0'] | [b'1'..=b'9', ..]);
+    leads && digits.len() <= 15 && digits.iter().all(u8::is_ascii_digit)
+}
+
+/// The variables that lines name.
 #[derive(Default)]
 struct Subject<'a> {
     addr: &'a [u8],
@@ -123,33 +319,39 @@ struct Subject<'a> {
     method: &'a [u8],
     uri: &'a [u8],
     protocol: &'a [u8],
-    vars: usize,
+    host: &'a [u8],
+    user_agent: &'a [u8],
+    referer: &'a [u8],
+    content_length: &'a [u8],
 }
 
 impl<'a> Subject<'a> {
-    fn of(vars: Vars<'a>) -> Self {
+    fn of(vars: Vars<'a>, forwarded_for: bool) -> Self {
         let mut subject = Self::default();
+        let mut forwarded: &[u8] = &[];
         for (key, value) in vars {
-            subject.vars += 1;
             match key {
                 b"REMOTE_ADDR" => subject.addr = value,
                 b"REMOTE_USER" => subject.user = value,
                 b"REQUEST_METHOD" => subject.method = value,
                 b"REQUEST_URI" => subject.uri = value,
                 b"SERVER_PROTOCOL" => subject.protocol = value,
+                b"HTTP_HOST" => subject.host = value,
+                b"HTTP_USER_AGENT" => subject.user_agent = value,
+                b"HTTP_REFERER" => subject.referer = value,
+                b"CONTENT_LENGTH" => subject.content_length = value,
+                b"HTTP_X_FORWARDED_FOR" => forwarded = value,
                 _ => {}
             }
         }
+        if forwarded_for && !forwarded.is_empty() {
+            subject.addr = forwarded;
+        }
         subject
     }
-}
 
-/// A peer's bytes must not begin a line of their own or move the cursor of whoever reads the log.
-fn escape(line: &mut Vec<u8>, value: &[u8]) {
-    for &byte in value {
-        match byte {
-            0x20..=0x7e | 0x80.. => line.push(byte),
-            _ => line.extend(std::ascii::escape_default(byte)),
-        }
+    fn content_length(&self) -> u64 {
+        let digits = str::from_utf8(self.content_length).ok();
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
 //! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager),
-//! `worker PID FD`, `locks FD` and `reloads COUNT`. What a version does not know it skips.
+//! `worker PID FD`, `locks FD`, `reloads COUNT` and, when log lines are collected, `log FD...`: the ends of both sockets,
+//! reading first, then standard output and standard error as they were at first. What a version does not know it skips.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -17,6 +18,7 @@ use uwgate_sys::{memory, process};
 
 use super::veterans::Veteran;
 use crate::listen::Listening;
+use crate::log::{LeftPipes, Originals, Pipe, Pipes};
 
 /// What the former self has left.
 #[derive(Debug, Default)]
@@ -27,6 +29,7 @@ pub struct Heritage {
     pub(super) locks: Option<RecordLocks>,
     /// How often the instance was reloaded, this time included.
     pub(super) reloads: u64,
+    pub(super) log_pipes: Option<LeftPipes>,
 }
 
 impl Heritage {
@@ -70,6 +73,28 @@ impl Heritage {
                 self.locks = Some(RecordLocks::adopt(inherited(number(fd)?)?));
             }
             ["reloads", count] => self.reloads = count.parse().map_err(io::Error::other)?,
+            ["log", lines, lines_in, rest] => {
+                let rest: Vec<&str> = rest.split(' ').collect();
+                let [requests, requests_in, stdout, stderr] = rest[..] else {
+                    return Ok(());
+                };
+                let take = |fd| inherited(number(fd)?);
+                let pipes = Pipes {
+                    lines: Pipe {
+                        read: take(lines)?,
+                        write: take(lines_in)?,
+                    },
+                    requests: Pipe {
+                        read: take(requests)?,
+                        write: take(requests_in)?,
+                    },
+                };
+                let originals = Originals {
+                    stdout: take(stdout)?,
+                    stderr: take(stderr)?,
+                };
+                self.log_pipes = Some((pipes, originals));
+            }
             _ => {}
         }
         Ok(())
@@ -87,6 +112,7 @@ pub(super) fn leave(
     workers: &[(Pid, &Channel)],
     locks: &RecordLocks,
     reloads: u64,
+    log_pipes: Option<(&Pipes, &Originals)>,
 ) -> io::Result<Vec<OwnedFd>> {
     use std::fmt::Write as _;
 
@@ -114,6 +140,17 @@ pub(super) fn leave(
     let fd = process::inheritable(locks.fd())?;
     let _ = writeln!(text, "locks {}\nreloads {reloads}", fd.as_raw_fd());
     kept.push(fd);
+    if let Some((Pipes { lines, requests }, originals)) = log_pipes {
+        text.push_str("log");
+        let sockets = [&lines.read, &lines.write, &requests.read, &requests.write];
+        let streams = [&originals.stdout, &originals.stderr];
+        for fd in sockets.into_iter().chain(streams) {
+            let fd = process::inheritable(fd.as_fd())?;
+            let _ = write!(text, " {}", fd.as_raw_fd());
+            kept.push(fd);
+        }
+        text.push('\n');
+    }
     let list = memory::memfd("uwgate-heritage", text.as_bytes())?;
     kept.insert(0, process::inheritable(list.as_fd())?);
     Ok(kept)

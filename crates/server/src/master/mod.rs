@@ -44,6 +44,7 @@ use self::veterans::{Veteran, Veterans};
 use self::wish::Wish;
 use crate::background::Background;
 use crate::listen::{self, Listening};
+use crate::log::Logs;
 use crate::message::FromWorker;
 use crate::zygote::End;
 
@@ -99,15 +100,28 @@ pub(crate) fn scoreboard(options: &Options) -> io::Result<crate::scoreboard::Sco
     crate::scoreboard::Scoreboard::create(processes, threads, exhibits)
 }
 
-fn supervise<L: Launcher>(
-    loaded: &Loaded,
+/// What an instance begins with.
+struct Beginnings {
     listeners: Vec<Listening>,
     locks: RecordLocks,
-    launcher: &L,
+    logs: Logs,
     veterans: Vec<Veteran>,
-    background: &mut Background,
     reloads: u64,
+}
+
+fn supervise<L: Launcher>(
+    loaded: &Loaded,
+    launcher: &L,
+    beginnings: Beginnings,
+    background: &mut Background,
 ) -> io::Result<i32> {
+    let Beginnings {
+        listeners,
+        locks,
+        logs,
+        veterans,
+        reloads,
+    } = beginnings;
     process::become_subreaper()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -149,6 +163,7 @@ fn supervise<L: Launcher>(
             veterans: Veterans::new(veterans),
             upgrade: None,
             surroundings: Surroundings::new(background),
+            logs,
             ending: None,
         };
         // Of those who ended while nobody listened.
@@ -210,6 +225,7 @@ struct Master<'l, L> {
     veterans: Veterans,
     upgrade: Option<Upgrade>,
     surroundings: Surroundings,
+    logs: Logs,
     ending: Option<Ending>,
 }
 
@@ -563,6 +579,9 @@ impl<L: Launcher> Master<'_, L> {
             return tracing::error!("RELOAD FAILED: the old configuration goes on");
         }
         self.adopt(&loaded);
+        if let Err(problem) = self.logs.adopt(&loaded.options) {
+            tracing::error!("{problem}; the log stays as it was");
+        }
         if let Err(error) = self.raise(&loaded) {
             tracing::error!("RELOAD FAILED: {error}; the old code goes on");
         }

@@ -9,9 +9,10 @@ use uwgate_sys::record_locks::RecordLocks;
 
 use super::happenings::AWAITED;
 use super::pidfile::Pidfiles;
-use super::{Heritage, Launcher, scoreboard, supervise, systemd};
-use crate::background::{self, Background};
+use super::{Beginnings, Heritage, Launcher, scoreboard, supervise, systemd};
+use crate::background::Background;
 use crate::listen::{self, Listening};
+use crate::log::Logs;
 use crate::privileges;
 use crate::title::{self, Part};
 
@@ -30,6 +31,7 @@ pub(super) fn start<L: Launcher>(
         veterans,
         locks,
         reloads,
+        log_pipes,
     } = heritage.unwrap_or_default();
     let locks = locks.map_or_else(RecordLocks::create, Ok);
     let locks = locks.map_err(|error| vec![error.to_string()])?;
@@ -40,10 +42,8 @@ pub(super) fn start<L: Launcher>(
     launcher
         .command(options, "-")
         .map_err(|problem| vec![problem])?;
-    // As in uWSGI the log of an instance in the background is that of `daemonize`.
-    if !is_successor && !background::is_asked(&options.process) {
-        crate::log::redirect(&options.log.logto).map_err(|problem| vec![problem])?;
-    }
+    let logs = Logs::open(options, identity.as_ref(), log_pipes);
+    let mut logs = logs.map_err(|problem| vec![problem])?;
     let listeners = match is_successor {
         true => listen::rebind(options, &open)?,
         false => listen::bind(options)?,
@@ -58,15 +58,22 @@ pub(super) fn start<L: Launcher>(
         // Not before: a second start that finds its sockets taken must not write over the pid of the first.
         pidfiles.write_early().map_err(|problem| vec![problem])?;
         privileges::assume(identity.as_ref(), &options.process).map_err(|problem| vec![problem])?;
-        crate::log::redirect(&options.log.logto2).map_err(|problem| vec![problem])?;
         pidfiles.write_late().map_err(|problem| vec![problem])?;
     }
+    logs.settle(options).map_err(|problem| vec![problem])?;
     tracing::info!("*** Operational MODE: {} ***", mode(options));
     caller.opened();
     let result = match wants_master(options) || is_successor {
-        true => supervise(
-            loaded, listeners, locks, launcher, veterans, caller, reloads,
-        ),
+        true => {
+            let beginnings = Beginnings {
+                listeners,
+                locks,
+                logs,
+                veterans,
+                reloads,
+            };
+            supervise(loaded, launcher, beginnings, caller)
+        }
         false => {
             // Nobody is left who could tell whether the start succeeds.
             pidfiles.write_safe();
@@ -91,10 +98,12 @@ fn take_place(options: &Process) {
 
 /// Several workers need somebody who replaces a dead one (in uWSGI they would just become fewer). A service manager,
 /// and whoever waits for `daemonize2`, need somebody who says that the start has succeeded.
+/// Somebody must collect log lines.
 fn wants_master(options: &Options) -> bool {
     options.workers.master
         || options.workers.processes != 1
         || options.process.daemonize2.is_some()
+        || options.log.collects()
         || systemd::is_there()
 }
 

@@ -6,6 +6,7 @@ use uwgate_config::Options;
 use uwgate_sys::clock::{Millis, coarse_now};
 
 use super::{Launcher, Master};
+use crate::log::Logs;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -36,10 +37,12 @@ impl Tick {
 }
 
 /// Whether an option needs somebody to look every second.
-fn is_wanted(_options: &Options) -> bool {
-    false
+fn is_wanted(options: &Options) -> bool {
+    Logs::wants_looks(options)
 }
 
 impl<L: Launcher> Master<'_, L> {
-    pub(super) fn every_second(&mut self, _now: Millis) {}
+    pub(super) fn every_second(&mut self, _now: Millis) {
+        self.logs.look_at_size();
+    }
 }

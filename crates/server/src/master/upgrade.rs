@@ -134,12 +134,21 @@ impl<L: Launcher> Master<'_, L> {
             .flat_map(super::Generation::processes)
             .chain(self.veterans.processes())
             .collect();
-        let kept = heritage::leave(&self.listeners, &workers, &self.locks, self.reloads())?;
+        let kept = heritage::leave(
+            &self.listeners,
+            &workers,
+            &self.locks,
+            self.reloads(),
+            self.logs.pipes(),
+        )?;
         let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);
         tracing::info!("binary reloading uwgate: becoming {}", binary.display());
         let mut args = vec![SUCCESSOR.into(), list.to_string().into()];
         args.extend_from_slice(self.launcher.arguments());
-        Err(process::replace(binary, &args))
+        self.logs.pause();
+        let error = process::replace(binary, &args);
+        self.logs.resume();
+        Err(error)
     }
 }
 

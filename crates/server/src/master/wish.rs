@@ -56,9 +56,8 @@ impl<L: Launcher> Master<'_, L> {
             Wish::MoreWorkers | Wish::FewerWorkers | Wish::Cheap => {
                 tracing::warn!("the number of workers cannot be changed yet");
             }
-            Wish::ReopenLogs | Wish::RotateLogs => {
-                tracing::warn!("logs cannot be reopened or rotated yet");
-            }
+            Wish::ReopenLogs => self.logs.reopen(),
+            Wish::RotateLogs => self.logs.rotate(),
             Wish::LogStats => self.log_stats(),
             Wish::LogActivity => self.log_activity(),
             Wish::RewritePidfiles => self.pidfiles.rewrite(),

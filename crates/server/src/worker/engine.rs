@@ -137,16 +137,16 @@ impl<H> Engine<H> {
         self.core().deadline.store(at, Ordering::Relaxed);
     }
 
-    /// Logs the request that was just answered.
+    /// Logs the request that was just answered, or whose peer was lost before.
     pub(crate) fn log_request(
         &self,
         request: &Request,
-        tally: &crate::exchange::Tally,
+        response: &Response,
         app: Option<u16>,
         begun: Instant,
     ) {
         let wanted = || request.notes().is_some_and(|notes| notes.log_anyway);
-        if !self.log.enabled && !wanted() {
+        if self.log.is_off() && !wanted() {
             return;
         }
         let context = Context {
@@ -155,9 +155,9 @@ impl<H> Engine<H> {
             total_requests: self.scoreboard.total_requests(),
             core: CORE.get(),
             begun,
+            write_error: response.is_broken(),
         };
-        self.log
-            .request(request.vars(), request.block_len(), tally, &context);
+        self.log.request(request, response.tally(), &context);
     }
 
     /// Logs a request that was refused before the application saw it.

@@ -59,10 +59,7 @@ pub struct Setup {
 /// When the runtime or a listening socket cannot be set up.
 pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<ToWorker> {
     let settings = Settings::new(&setup.options);
-    let log = RequestLog {
-        enabled: !setup.options.log.disable_logging,
-        pid: std::process::id(),
-    };
+    let log = RequestLog::new(&setup.options, setup.row.worker);
     let threads = settings.threads;
     let engine = Arc::new(Engine::new(
         host,
