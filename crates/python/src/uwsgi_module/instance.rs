@@ -81,12 +81,6 @@ impl Instance {
         self.row().map_or(0, |row| row.worker)
     }
 
-    /// The scoreboard's line of the core on which this thread serves.
-    pub(crate) fn core(&self) -> Option<&Core> {
-        let core = uwgate_server::worker::core();
-        self.row().map(|row| self.scoreboard.core(row, core))
-    }
-
     /// Whom to signal when something is wanted of the instance: this process itself without a master.
     pub(crate) fn in_charge(&self) -> Pid {
         self.master.unwrap_or_else(process::this)

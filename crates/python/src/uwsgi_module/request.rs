@@ -3,14 +3,12 @@
 use std::cell::RefCell;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use uwgate_server::exchange::{Request, Response};
-use uwgate_sys::clock;
 
 use super::{Instance, text_or_bytes};
 use crate::input::Input;
