@@ -11,6 +11,7 @@
 )]
 
 mod demo;
+mod environ_memory;
 mod frameworks;
 mod front_servers;
 mod harakiri;
