@@ -29,6 +29,7 @@ mod sample_configs;
 mod slow_clients;
 mod support;
 mod surroundings;
+mod upgrades;
 mod uwsgi_protocol;
 mod wsgi_input;
 mod wsgi_responses;
