@@ -19,7 +19,9 @@ struct Installed {
 
 impl Installed {
     fn new() -> Self {
-        let installed = Self { dir: TempDir::new() };
+        let installed = Self {
+            dir: TempDir::new(),
+        };
         let module = "libuwgate_python.so";
         let built = paths::uwgate().with_file_name("deps").join(module);
         fs::copy(built, installed.dir.join(module)).expect("the host module was built");
@@ -51,7 +53,9 @@ impl Installed {
 }
 
 fn serving(installed: &Installed, app: &str) -> Setup {
-    Setup::source(Kind::Uwgate, app).program(&installed.program()).option("processes", 2)
+    Setup::source(Kind::Uwgate, app)
+        .program(&installed.program())
+        .option("processes", 2)
 }
 
 /// Whether the process runs the file that is at `path` now.
@@ -93,7 +97,11 @@ fn a_newer_binary_takes_over_and_no_request_is_lost() {
     }
     load.wait_for(100);
     load.finish().expect_no_loss(400);
-    assert_eq!(held.first(), held.last(), "the master keeps descriptors: {held:?}");
+    assert_eq!(
+        held.first(),
+        held.last(),
+        "the master keeps descriptors: {held:?}"
+    );
 }
 
 /// `mv uwgate uwgate.old; cp …/uwgate .` changes the name of the running file.
@@ -112,7 +120,13 @@ fn a_file_that_is_no_uwgate_leaves_the_old_binary_serving() {
     let installed = Installed::new();
     let server = serving(&installed, APP).start();
     let master = server.process.pid();
-    let scripts = ["#!/bin/sh\nexit 1\n", "#!/bin/sh\nexit 0\n", "#!/bin/sh\necho '[uwsgi]'\n", "", "no program\n"];
+    let scripts = [
+        "#!/bin/sh\nexit 1\n",
+        "#!/bin/sh\nexit 0\n",
+        "#!/bin/sh\necho '[uwsgi]'\n",
+        "",
+        "no program\n",
+    ];
     for script in scripts {
         installed.put_script(script);
         let said = failures(&server);
@@ -126,7 +140,9 @@ fn a_file_that_is_no_uwgate_leaves_the_old_binary_serving() {
     // There is no newer binary then: an ordinary reload.
     let before = server.workers();
     server.signal(Signal::HUP);
-    until_true("an ordinary reload", || before.iter().all(|pid| !alive(*pid)));
+    until_true("an ordinary reload", || {
+        before.iter().all(|pid| !alive(*pid))
+    });
     server.get("/").expect(200);
     fs::remove_dir(installed.program()).expect("can be removed");
     upgrade(&server, &installed);
@@ -143,9 +159,18 @@ fn a_binary_that_hangs_when_tried_is_given_up() {
     let installed = Installed::new();
     let mut server = serving(&installed, APP).start();
     let pid_file = installed.dir.join("hangs");
-    let script = format!("#!/bin/sh\necho $$ > {0}.new; mv {0}.new {0}\nexec sleep 1000\n", pid_file.display());
+    let script = format!(
+        "#!/bin/sh\necho $$ > {0}.new; mv {0}.new {0}\nexec sleep 1000\n",
+        pid_file.display()
+    );
     let tried = || {
-        until("the trial", || fs::read_to_string(&pid_file).ok()?.trim().parse::<u32>().ok())
+        until("the trial", || {
+            fs::read_to_string(&pid_file)
+                .ok()?
+                .trim()
+                .parse::<u32>()
+                .ok()
+        })
     };
     installed.put_script(&script);
     server.signal(Signal::HUP);
@@ -191,7 +216,11 @@ fn an_upgrade_with_a_broken_app_keeps_the_old_workers_until_it_is_mended() {
         server.signal(Signal::HUP);
         server.wait_for_log("RELOAD FAILED");
         for _ in 0..20 {
-            assert_eq!(server.get("/").expect(200).text(), "one", "need-app = {need_app}");
+            assert_eq!(
+                server.get("/").expect(200).text(),
+                "one",
+                "need-app = {need_app}"
+            );
         }
         server.dir.write("version", "VERSION = 'two'");
         wait_for_version(&server, "two");
@@ -207,7 +236,10 @@ fn an_upgrade_to_a_configuration_that_cannot_be_served_keeps_the_old_workers() {
     let good = fs::read_to_string(&ini).expect("is there");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
     let port = taken.local_addr().expect("is bound").port();
-    for bad in [format!("http-socket = 127.0.0.1:{port}"), "python = /no/such/python".into()] {
+    for bad in [
+        format!("http-socket = 127.0.0.1:{port}"),
+        "python = /no/such/python".into(),
+    ] {
         let said = failures(&server);
         fs::write(&ini, format!("{good}{bad}\n")).expect("can be written");
         installed.upgrade();
@@ -240,8 +272,11 @@ fn a_request_may_last_longer_than_the_upgrade() {
         before.iter().filter(|pid| alive(**pid)).count() == 1
     });
     // A second upgrade inherits the worker of the first.
-    let between: Vec<u32> =
-        server.workers().into_iter().filter(|pid| !before.contains(pid)).collect();
+    let between: Vec<u32> = server
+        .workers()
+        .into_iter()
+        .filter(|pid| !before.contains(pid))
+        .collect();
     installed.upgrade();
     server.signal(Signal::HUP);
     until_true("the next workers to leave", || {
@@ -250,7 +285,9 @@ fn a_request_may_last_longer_than_the_upgrade() {
     dir.write("go", "");
     let busy = client.response("GET").expect(200);
     assert!(before.contains(&busy.text().parse().expect("a pid")));
-    until_true("the last old worker to leave", || before.iter().all(|pid| !alive(*pid)));
+    until_true("the last old worker to leave", || {
+        before.iter().all(|pid| !alive(*pid))
+    });
 }
 
 /// Whatever the upgrade has come to when the signal arrives.
@@ -265,7 +302,9 @@ fn a_stop_during_an_upgrade_is_obeyed() {
         std::thread::sleep(Duration::from_millis(delay));
         let status = server.stop_with(Signal::TERM);
         assert_eq!(status.code(), Some(0), "{status} after {delay} ms");
-        until_true("the workers to end", || workers.iter().all(|pid| !alive(*pid)));
+        until_true("the workers to end", || {
+            workers.iter().all(|pid| !alive(*pid))
+        });
     }
 }
 
@@ -275,7 +314,13 @@ fn signals_during_an_upgrade_do_no_harm() {
     let installed = Installed::new();
     let server = serving(&installed, APP).start();
     let master = server.process.pid();
-    let signals = [Signal::USR1, Signal::USR2, Signal::ALARM, Signal::URG, Signal::WINCH];
+    let signals = [
+        Signal::USR1,
+        Signal::USR2,
+        Signal::ALARM,
+        Signal::URG,
+        Signal::WINCH,
+    ];
     installed.upgrade();
     server.signal(Signal::HUP);
     until_true("the master to be the new binary", || {
@@ -302,8 +347,12 @@ fn sockets_come_and_go_with_an_upgrade() {
     fs::write(&ini, text.replace("first.sock", "second.sock")).expect("can be written");
     upgrade(&server, &installed);
     let [first, second] = [first, second].map(Address::Unix);
-    crate::support::Client::connect(&second).send(&Request::get("/")).expect(200);
-    until_true("the removed socket to be closed", || first.connect().is_err());
+    crate::support::Client::connect(&second)
+        .send(&Request::get("/"))
+        .expect(200);
+    until_true("the removed socket to be closed", || {
+        first.connect().is_err()
+    });
     server.get("/").expect(200);
 }
 
@@ -315,10 +364,15 @@ fn an_upgrade_after_the_user_was_dropped() {
         return;
     }
     let installed = Installed::new();
-    let server = serving(&installed, APP).option("uid", "nobody").option("gid", "nogroup").start();
+    let server = serving(&installed, APP)
+        .option("uid", "nobody")
+        .option("gid", "nogroup")
+        .start();
     upgrade(&server, &installed);
     server.get("/").expect(200);
-    let owner = fs::metadata(format!("/proc/{}/task", server.workers()[0])).expect("it lives").uid();
+    let owner = fs::metadata(format!("/proc/{}/task", server.workers()[0]))
+        .expect("it lives")
+        .uid();
     assert_ne!(owner, 0);
 }
 
@@ -328,10 +382,15 @@ fn a_link_that_points_elsewhere_is_no_upgrade() {
     let installed = Installed::new();
     let link = installed.dir.join("current");
     symlink(installed.program(), &link).expect("can be made");
-    let server = Setup::source(Kind::Uwgate, APP).program(&link).option("processes", 2).start();
+    let server = Setup::source(Kind::Uwgate, APP)
+        .program(&link)
+        .option("processes", 2)
+        .start();
     let before = server.workers();
     server.signal(Signal::HUP);
-    until_true("an ordinary reload", || before.iter().all(|pid| !alive(*pid)));
+    until_true("an ordinary reload", || {
+        before.iter().all(|pid| !alive(*pid))
+    });
     assert!(!server.log().contains("binary reloading"));
     server.get("/").expect(200);
 }

@@ -81,7 +81,11 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let at = self.at.as_secs_f64();
-        write!(f, "{at:9.3} s {:?} ({}) {}", self.fault, self.way, self.detail)
+        write!(
+            f,
+            "{at:9.3} s {:?} ({}) {}",
+            self.fault, self.way, self.detail
+        )
     }
 }
 
@@ -124,7 +128,9 @@ impl Load {
             threads: Vec::new(),
             windows: Vec::new(),
         };
-        let all = ways.iter().flat_map(|way| std::iter::repeat_n(way, clients));
+        let all = ways
+            .iter()
+            .flat_map(|way| std::iter::repeat_n(way, clients));
         for (number, way) in all.enumerate() {
             let asker = Asker {
                 number,
@@ -170,7 +176,8 @@ impl Load {
         let (mut inside, mut quiet) = (Vec::new(), Vec::new());
         for thread in self.threads {
             for sample in thread.join().expect("a client does not panic") {
-                let is_inside = |(from, to): &(Duration, Duration)| (*from..=*to).contains(&sample.at);
+                let is_inside =
+                    |(from, to): &(Duration, Duration)| (*from..=*to).contains(&sample.at);
                 let micros = u64::try_from(sample.took.as_micros()).unwrap_or(u64::MAX);
                 match self.windows.iter().any(is_inside) {
                     true => inside.push(micros),
@@ -198,7 +205,12 @@ impl Findings {
     /// # Panics
     /// When a request failed, or fewer than `at_least` were made.
     pub fn expect_no_loss(&self, at_least: usize) {
-        let shown: Vec<String> = self.failures.iter().take(20).map(Failure::to_string).collect();
+        let shown: Vec<String> = self
+            .failures
+            .iter()
+            .take(20)
+            .map(Failure::to_string)
+            .collect();
         assert!(
             self.failures.is_empty(),
             "{} of {} requests failed:\n{}",
@@ -206,7 +218,11 @@ impl Findings {
             self.answered() + self.failures.len(),
             shown.join("\n")
         );
-        assert!(self.answered() >= at_least, "only {} requests", self.answered());
+        assert!(
+            self.answered() >= at_least,
+            "only {} requests",
+            self.answered()
+        );
     }
 
     /// How many failures of each kind, as `3 Reset, 1 Timeout`; `0` when there are none.
@@ -219,8 +235,10 @@ impl Findings {
             }
         }
         kinds.sort_unstable();
-        let words: Vec<String> =
-            kinds.iter().map(|(fault, count)| format!("{count} {fault:?}")).collect();
+        let words: Vec<String> = kinds
+            .iter()
+            .map(|(fault, count)| format!("{count} {fault:?}"))
+            .collect();
         match words.is_empty() {
             true => "0".to_owned(),
             false => words.join(", "),
@@ -230,9 +248,16 @@ impl Findings {
 
 /// The value below which so many percent of sorted values lie.
 pub fn percentile(sorted: &[u64], percent: f64) -> u64 {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss
+    )]
     let at = ((sorted.len() as f64) * percent / 100.0) as usize;
-    sorted.get(at.min(sorted.len().saturating_sub(1))).copied().unwrap_or(0)
+    sorted
+        .get(at.min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(0)
 }
 
 fn lock(failures: &Mutex<Vec<Failure>>) -> MutexGuard<'_, Vec<Failure>> {
@@ -276,7 +301,12 @@ impl Asker {
                     self.kept = None;
                     let at = self.begun.elapsed();
                     let way = self.way.name();
-                    lock(&self.failures).push(Failure { way, fault, at, detail });
+                    lock(&self.failures).push(Failure {
+                        way,
+                        fault,
+                        at,
+                        detail,
+                    });
                     // A server that is away is not to be asked a thousand times a second.
                     thread::sleep(Duration::from_millis(10));
                 }
@@ -371,15 +401,26 @@ impl Answer {
 
     /// Whether the connection may be kept.
     fn check(&self, word: &str) -> Result<bool, Wrong> {
-        let status = self.head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = self
+            .head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
         if status != Some(200) {
             let shown = format!("{} {}", self.head, String::from_utf8_lossy(&self.body));
             return Err((Fault::Status(status.unwrap_or(0)), shown));
         }
         if self.body != answer_to(word) {
-            return Err((Fault::Garbled, format!("asked for {word}, got {:?}", String::from_utf8_lossy(&self.body))));
+            return Err((
+                Fault::Garbled,
+                format!(
+                    "asked for {word}, got {:?}",
+                    String::from_utf8_lossy(&self.body)
+                ),
+            ));
         }
-        let close = header(&self.head, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let close = header(&self.head, "connection")
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         Ok(!close && self.head.starts_with("HTTP/1.1"))
     }
 }

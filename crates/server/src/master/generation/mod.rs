@@ -7,12 +7,13 @@ mod standing;
 mod succession;
 
 use std::io;
+use std::sync::Arc;
 
 use uwgate_config::{Loaded, Options};
 use uwgate_supervisor::{Action, Event, Report, Roster, Status};
 use uwgate_sys::channel;
 use uwgate_sys::clock::{Millis, coarse_now};
-use uwgate_sys::process::{self, Exit, Pid, Signal};
+use uwgate_sys::process::{Exit, Pid};
 use uwgate_sys::record_locks::RecordLocks;
 
 use self::fork::Zygote;
@@ -45,6 +46,8 @@ pub(super) struct Generation {
     apps: u32,
     threads: u32,
     zygote: Zygote,
+    /// None any more when it leaves.
+    listeners: Arc<[Listening]>,
     scoreboard: Scoreboard,
     slots: Vec<Slot>,
     /// Workers that a chain reload has yet to replace, one after the other.
@@ -58,7 +61,7 @@ impl Generation {
     pub(super) fn start<L: Launcher>(
         (number, reloads): (u64, u64),
         loaded: &Loaded,
-        listeners: &[Listening],
+        listeners: Arc<[Listening]>,
         locks: &RecordLocks,
         launcher: &L,
         happenings: &Happenings,
@@ -67,7 +70,13 @@ impl Generation {
         let options = &loaded.options;
         let scoreboard = super::scoreboard(options)?;
         let (ours, theirs) = channel::pair()?;
-        let legacy = bequeath(Some(theirs), &loaded.entries, &scoreboard, locks, listeners)?;
+        let legacy = bequeath(
+            Some(theirs),
+            &loaded.entries,
+            &scoreboard,
+            locks,
+            &listeners,
+        )?;
         let mut command = launcher
             .command(options, &legacy.word)
             .map_err(io::Error::other)?;
@@ -88,6 +97,7 @@ impl Generation {
             apps: 0,
             threads: options.workers.threads.max(1),
             zygote: Zygote::new(pid, speaking),
+            listeners,
             scoreboard,
             slots: slots(options),
             chain: std::collections::VecDeque::new(),
@@ -111,6 +121,10 @@ impl Generation {
         self.zygote.pid
     }
 
+    pub(super) fn live_zygote(&self) -> Option<Pid> {
+        self.zygote.alive.then_some(self.zygote.pid)
+    }
+
     /// The zygote was reaped.
     pub(super) fn zygote_gone(&mut self) {
         self.zygote.alive = false;
@@ -127,16 +141,30 @@ impl Generation {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.slots.iter().filter_map(Slot::deadline).min()
+        let slots = self.slots.iter().filter_map(Slot::deadline);
+        slots.chain(self.zygote.deadline()).min()
     }
 
-    /// Whether nothing but, at most, a zygote on its way out is left.
+    /// Whether nothing is left.
     pub(super) fn is_gone(&self) -> bool {
-        self.standing == Standing::Leaving && self.slots.iter().all(Slot::is_empty)
+        self.standing == Standing::Leaving
+            && !self.zygote.alive
+            && self.slots.iter().all(Slot::is_empty)
+    }
+
+    /// The sockets that its workers accept from.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = &Listening> {
+        self.listeners.iter()
+    }
+
+    /// The same, to keep.
+    pub(super) fn shared_listeners(&self) -> Arc<[Listening]> {
+        Arc::clone(&self.listeners)
     }
 
     pub(super) fn handle_time(&mut self, hands: &mut Hands<'_>) -> Change {
         let now = coarse_now();
+        self.zygote.handle_time(now);
         let mut change = Change::Nothing;
         for key in self.keys() {
             let Some(slot) = self.slot(key.worker) else {
@@ -191,7 +219,9 @@ impl Generation {
             return Change::Nothing;
         }
         hands.roster.failed();
-        self.tell(key, Event::SpawnFailed, hands)
+        let change = self.tell(key, Event::SpawnFailed, hands);
+        self.predecessor_gone(key, hands);
+        change
     }
 
     pub(super) fn heard_worker(
@@ -213,7 +243,13 @@ impl Generation {
                 let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
                     return Change::Nothing;
                 };
-                occupant.awaited = false;
+                if !std::mem::take(&mut occupant.awaited) {
+                    // The zygote has said that there is no such process, as the one that told it was killed.
+                    if let Some(channel) = &occupant.channel {
+                        let _ = rustix::net::shutdown(channel, rustix::net::Shutdown::Both);
+                    }
+                    return Change::Nothing;
+                }
                 self.worker_started(key, pid, hands)
             }
             Heard::Message(FromWorker::Ready { apps }) => {
@@ -297,6 +333,7 @@ impl Generation {
         self.standing = Standing::Leaving;
         // No worker will be replaced, and its sockets must not stay open behind our back.
         self.zygote.let_go();
+        self.listeners = Arc::new([]);
         self.chain.clear();
         for slot in &mut self.slots {
             slot.handover = slot::Handover::None;
@@ -312,9 +349,9 @@ impl Generation {
         for key in self.keys() {
             self.tell(key, event, hands);
         }
-        if !self.loaded && self.zygote.alive {
-            // It may be deep in an import.
-            let _ = process::kill(self.zygote.pid, Signal::KILL);
+        // It may be deep in an import.
+        if !self.loaded || event == Event::Kill {
+            self.zygote.kill();
         }
         Change::Nothing
     }
