@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -35,18 +36,21 @@ impl Installed {
 
     /// Puts another copy of the binary in the place of the one there is, as a package does.
     fn upgrade(&self) {
-        let new = self.dir.join("uwgate.new");
-        fs::copy(paths::uwgate(), &new).expect("the binary was built");
-        self.put(&new);
+        self.put(&paths::uwgate());
     }
 
-    fn put(&self, new: &Path) {
+    /// By a process of its own: what other threads start in this moment would inherit a file that is being written,
+    /// and no program can be started from it meanwhile.
+    fn put(&self, program: &Path) {
+        let new = self.dir.join("uwgate.new");
+        let copied = Command::new("cp").arg(program).arg(&new).status();
+        assert!(copied.expect("there is a cp").success());
         fs::rename(new, self.program()).expect("can be renamed");
     }
 
     /// Puts a program there that is none of ours.
     fn put_script(&self, text: &str) {
-        let new = self.dir.write("uwgate.new", text);
+        let new = self.dir.write("script", text);
         fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("it is ours");
         self.put(&new);
     }
@@ -56,6 +60,13 @@ fn serving(installed: &Installed, app: &str) -> Setup {
     Setup::source(Kind::Uwgate, app)
         .program(&installed.program())
         .option("processes", 2)
+}
+
+/// Starts and waits until the log names both workers.
+fn start(setup: Setup) -> Server {
+    let server = setup.start();
+    until_true("both workers", || server.workers().len() == 2);
+    server
 }
 
 /// Whether the process runs the file that is at `path` now.
@@ -82,7 +93,7 @@ fn upgrade(server: &Server, installed: &Installed) {
 #[test]
 fn a_newer_binary_takes_over_and_no_request_is_lost() {
     let installed = Installed::new();
-    let server = serving(&installed, APP).start();
+    let server = start(serving(&installed, APP));
     let (http, uwsgi) = (server.http.clone(), server.socket.clone());
     let ways = [Way::Close(http.clone()), Way::Keep(http), Way::Uwsgi(uwsgi)];
     let load = Load::start(&ways, 2, Duration::from_millis(5));
@@ -108,7 +119,7 @@ fn a_newer_binary_takes_over_and_no_request_is_lost() {
 #[test]
 fn the_old_binary_may_be_moved_away() {
     let installed = Installed::new();
-    let server = serving(&installed, APP).start();
+    let server = start(serving(&installed, APP));
     fs::rename(installed.program(), installed.dir.join("uwgate.old")).expect("can be renamed");
     upgrade(&server, &installed);
     server.get("/").expect(200);
@@ -118,7 +129,7 @@ fn the_old_binary_may_be_moved_away() {
 #[test]
 fn a_file_that_is_no_uwgate_leaves_the_old_binary_serving() {
     let installed = Installed::new();
-    let server = serving(&installed, APP).start();
+    let server = start(serving(&installed, APP));
     let master = server.process.pid();
     let scripts = [
         "#!/bin/sh\nexit 1\n",
@@ -157,7 +168,7 @@ fn failures(server: &Server) -> usize {
 #[test]
 fn a_binary_that_hangs_when_tried_is_given_up() {
     let installed = Installed::new();
-    let mut server = serving(&installed, APP).start();
+    let mut server = start(serving(&installed, APP));
     let pid_file = installed.dir.join("hangs");
     let script = format!(
         "#!/bin/sh\necho $$ > {0}.new; mv {0}.new {0}\nexec sleep 1000\n",
@@ -209,7 +220,7 @@ fn an_upgrade_with_a_broken_app_keeps_the_old_workers_until_it_is_mended() {
         let installed = Installed::new();
         let setup = serving(&installed, VERSIONED).option("need-app", need_app);
         setup.write("version", "VERSION = 'one'");
-        let server = setup.start();
+        let server = start(setup);
         wait_for_version(&server, "one");
         server.dir.write("version", "raise RuntimeError('broken')");
         installed.upgrade();
@@ -231,7 +242,7 @@ fn an_upgrade_with_a_broken_app_keeps_the_old_workers_until_it_is_mended() {
 #[test]
 fn an_upgrade_to_a_configuration_that_cannot_be_served_keeps_the_old_workers() {
     let installed = Installed::new();
-    let server = serving(&installed, APP).start();
+    let server = start(serving(&installed, APP));
     let ini = server.dir.join("server.ini");
     let good = fs::read_to_string(&ini).expect("is there");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
@@ -257,10 +268,8 @@ fn an_upgrade_to_a_configuration_that_cannot_be_served_keeps_the_old_workers() {
 #[test]
 fn a_request_may_last_longer_than_the_upgrade() {
     let installed = Installed::new();
-    let server = Setup::app(Kind::Uwgate, "slow.py")
-        .program(&installed.program())
-        .option("processes", 2)
-        .start();
+    let setup = Setup::app(Kind::Uwgate, "slow.py").program(&installed.program());
+    let server = start(setup.option("processes", 2));
     let dir = TempDir::new();
     let mut client = server.client();
     client.write(Request::get(&format!("/until{}", dir.join("go").display())).bytes());
@@ -285,6 +294,7 @@ fn a_request_may_last_longer_than_the_upgrade() {
     dir.write("go", "");
     let busy = client.response("GET").expect(200);
     assert!(before.contains(&busy.text().parse().expect("a pid")));
+    drop(client);
     until_true("the last old worker to leave", || {
         before.iter().all(|pid| !alive(*pid))
     });
@@ -295,7 +305,7 @@ fn a_request_may_last_longer_than_the_upgrade() {
 fn a_stop_during_an_upgrade_is_obeyed() {
     let installed = Installed::new();
     for delay in [0, 10, 40, 100, 250] {
-        let mut server = serving(&installed, APP).start();
+        let mut server = start(serving(&installed, APP));
         let workers = server.workers();
         installed.upgrade();
         server.signal(Signal::HUP);
@@ -312,7 +322,7 @@ fn a_stop_during_an_upgrade_is_obeyed() {
 #[test]
 fn signals_during_an_upgrade_do_no_harm() {
     let installed = Installed::new();
-    let server = serving(&installed, APP).start();
+    let server = start(serving(&installed, APP));
     let master = server.process.pid();
     let signals = [
         Signal::USR1,
@@ -341,7 +351,7 @@ fn sockets_come_and_go_with_an_upgrade() {
     let installed = Installed::new();
     let setup = serving(&installed, APP);
     let [first, second] = ["first.sock", "second.sock"].map(|name| setup.dir().join(name));
-    let server = setup.option("http-socket", first.display()).start();
+    let server = start(setup.option("http-socket", first.display()));
     let ini = server.dir.join("server.ini");
     let text = fs::read_to_string(&ini).expect("is there");
     fs::write(&ini, text.replace("first.sock", "second.sock")).expect("can be written");
@@ -364,10 +374,8 @@ fn an_upgrade_after_the_user_was_dropped() {
         return;
     }
     let installed = Installed::new();
-    let server = serving(&installed, APP)
-        .option("uid", "nobody")
-        .option("gid", "nogroup")
-        .start();
+    let setup = serving(&installed, APP).option("uid", "nobody");
+    let server = start(setup.option("gid", "nogroup"));
     upgrade(&server, &installed);
     server.get("/").expect(200);
     let owner = fs::metadata(format!("/proc/{}/task", server.workers()[0]))
@@ -382,10 +390,11 @@ fn a_link_that_points_elsewhere_is_no_upgrade() {
     let installed = Installed::new();
     let link = installed.dir.join("current");
     symlink(installed.program(), &link).expect("can be made");
-    let server = Setup::source(Kind::Uwgate, APP)
-        .program(&link)
-        .option("processes", 2)
-        .start();
+    let server = start(
+        Setup::source(Kind::Uwgate, APP)
+            .program(&link)
+            .option("processes", 2),
+    );
     let before = server.workers();
     server.signal(Signal::HUP);
     until_true("an ordinary reload", || {
