@@ -124,7 +124,7 @@ fn succeed<L: Launcher>(
 fn inherit_logs(options: &Options, left: Option<LeftPipes>, serving: bool) -> Result<Logs, String> {
     let copy = left.as_ref().map(heritage::copy_pipes).transpose();
     let copy = copy.map_err(|error| error.to_string())?;
-    let open = |options, left| {
+    let open = |options: &Options, left| {
         let mut logs = Logs::open(options, None, left)?;
         logs.settle(options).map(|()| logs)
     };
