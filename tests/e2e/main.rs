@@ -11,7 +11,6 @@
 )]
 
 mod demo;
-mod environ_memory;
 mod frameworks;
 mod front_servers;
 mod harakiri;
@@ -29,7 +28,6 @@ mod sample_configs;
 mod slow_clients;
 mod support;
 mod surroundings;
-mod upgrades;
 mod uwsgi_protocol;
 mod wsgi_input;
 mod wsgi_responses;
