@@ -3,6 +3,7 @@
 mod control;
 mod figures;
 mod fork;
+mod harakiri;
 mod slot;
 mod standing;
 mod succession;
@@ -18,6 +19,7 @@ use uwgate_sys::process::{self, Exit, Pid, Signal};
 use uwgate_sys::record_locks::RecordLocks;
 
 use self::fork::Zygote;
+use self::harakiri::Backstop;
 pub(super) use self::slot::Manner;
 use self::slot::Slot;
 pub(super) use self::standing::{Change, Fault, Key, Standing};
@@ -58,6 +60,7 @@ pub(super) struct Generation {
     chain: std::collections::VecDeque<u32>,
     /// Workers leave new connections in the queue.
     paused: bool,
+    backstop: Backstop,
 }
 
 impl Generation {
@@ -102,6 +105,7 @@ impl Generation {
             slots: slots(options),
             chain: std::collections::VecDeque::new(),
             paused: false,
+            backstop: Backstop::new(options),
         })
     }
 
@@ -137,7 +141,8 @@ impl Generation {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.slots.iter().filter_map(Slot::deadline).min()
+        let children = self.slots.iter().filter_map(Slot::deadline);
+        children.chain(self.backstop.deadline()).min()
     }
 
     /// Whether nothing but, at most, a zygote on its way out is left.
@@ -155,6 +160,7 @@ impl Generation {
             let actions = slot.at_mut(key.side).child.handle_timer(now);
             change = change.or(self.act(key, actions, hands));
         }
+        self.end_frozen(now);
         change
     }
 
@@ -248,7 +254,7 @@ impl Generation {
             // The master's business.
             Heard::Message(FromWorker::CodeChanged { .. }) => Change::Nothing,
             Heard::Message(FromWorker::Harakiri { replace }) => {
-                self.harakiri(key, replace, hands);
+                self.gave_up(key, replace, hands);
                 Change::Nothing
             }
             Heard::Gone => self.never_started(key, hands),
