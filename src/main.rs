@@ -47,6 +47,9 @@ fn explain(
 
 /// Goes on with what this process had before it became this binary: `--succeed FD ARGUMENTS`.
 fn succeed(mut args: Vec<OsString>) -> ExitCode {
+    if args.get(1).is_some_and(|what| what == master::TRY) {
+        return try_to_succeed(args.split_off(2));
+    }
     let fd = args.get(1).and_then(|fd| fd.to_str()?.parse().ok());
     let heritage = fd
         .ok_or_else(|| io::Error::other("no descriptor"))
@@ -60,6 +63,24 @@ fn succeed(mut args: Vec<OsString>) -> ExitCode {
             );
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Says whether this binary could take over an instance with these arguments: `--succeed try ARGUMENTS`.
+fn try_to_succeed(args: Vec<OsString>) -> ExitCode {
+    let launcher = interpreter::Launcher { args };
+    let problems = match load(&launcher.args) {
+        Ok(loaded) => master::try_to_succeed(&loaded, &launcher)
+            .err()
+            .unwrap_or_default(),
+        Err(findings) => findings.iter().map(Finding::to_string).collect(),
+    };
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    match problems.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
     }
 }
 

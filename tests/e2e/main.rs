@@ -11,6 +11,7 @@
 )]
 
 mod demo;
+mod environ_memory;
 mod frameworks;
 mod front_servers;
 mod harakiri;
@@ -22,12 +23,14 @@ mod logging;
 mod options;
 mod oracle;
 mod processes;
+mod python_api;
 mod regressions;
 mod reloads;
 mod sample_configs;
 mod slow_clients;
 mod support;
 mod surroundings;
+mod upgrades;
 mod uwsgi_protocol;
 mod wsgi_input;
 mod wsgi_responses;

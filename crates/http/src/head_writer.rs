@@ -1,3 +1,4 @@
+use crate::header_memory::HeaderMemory;
 use crate::response::{BodyMode, HeaderError, Plan, Protocol, ResponseRules};
 use crate::{Method, bytes};
 
@@ -22,6 +23,8 @@ pub struct PendingHead {
     has_date: bool,
     has_server: bool,
     has_content_type: bool,
+    /// Headers so far.
+    headers: usize,
 }
 
 impl PendingHead {
@@ -105,6 +108,7 @@ impl<'a> HeadWriter<'a> {
             has_date: false,
             has_server: false,
             has_content_type: false,
+            headers: 0,
         };
         Ok(Self { out, head })
     }
@@ -116,20 +120,43 @@ impl<'a> HeadWriter<'a> {
     /// # Errors
     /// Any but the status variants; the head is as it was before, so that the caller may also go on without.
     pub fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
-        if !bytes::is_token(name) {
-            return Err(HeaderError::Name);
+        let known = check(name, value)?;
+        self.append(known, name, value)
+    }
+
+    /// As [`header`](Self::header), but what stood in the same place of an earlier head is not checked again.
+    ///
+    /// # Errors
+    /// As [`header`](Self::header).
+    pub fn remembered_header(
+        &mut self,
+        memory: &mut HeaderMemory,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(), HeaderError> {
+        let place = self.head.headers;
+        if let Some(known) = memory.find(place, name, value) {
+            return self.append(known, name, value);
         }
-        if bytes::has_control(value) {
-            return Err(HeaderError::Value);
-        }
-        match Known::of(name) {
-            Some(Known::HopByHop) => return Err(HeaderError::HopByHop),
+        let known = check(name, value)?;
+        memory.remember(place, known, name, value);
+        self.append(known, name, value)
+    }
+
+    fn append(
+        &mut self,
+        known: Option<Known>,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(), HeaderError> {
+        match known {
             Some(Known::ContentLength) if !self.note_content_length(value)? => return Ok(()),
             Some(Known::ContentType) => self.head.has_content_type = true,
             Some(Known::Date) => self.head.has_date = true,
             Some(Known::Server) => self.head.has_server = true,
             Some(Known::ContentLength) | None => {}
         }
+        self.head.headers += 1;
         self.put(name, value);
         Ok(())
     }
@@ -209,6 +236,7 @@ impl<'a> HeadWriter<'a> {
     }
 
     fn put(&mut self, name: &[u8], value: &[u8]) {
+        self.out.reserve(name.len() + value.len() + 4);
         self.out.extend_from_slice(name);
         self.out.extend_from_slice(b": ");
         self.out.extend_from_slice(value);
@@ -217,33 +245,38 @@ impl<'a> HeadWriter<'a> {
 }
 
 /// The headers that the server looks at.
-enum Known {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
     ContentLength,
     ContentType,
     Date,
-    HopByHop,
     Server,
 }
 
-impl Known {
-    /// Hop-by-hop are those of RFC 2616 section 13.5.1, as in the standard library's wsgiref, and Proxy-Connection.
-    fn of(name: &[u8]) -> Option<Self> {
-        let is = |lower: &str| name.eq_ignore_ascii_case(lower.as_bytes());
-        match name.len() {
-            2 if is("te") => Some(Self::HopByHop),
-            4 if is("date") => Some(Self::Date),
-            6 if is("server") => Some(Self::Server),
-            7 if is("upgrade") || is("trailer") => Some(Self::HopByHop),
-            8 if is("trailers") => Some(Self::HopByHop),
-            10 if is("connection") || is("keep-alive") => Some(Self::HopByHop),
-            12 if is("content-type") => Some(Self::ContentType),
-            14 if is("content-length") => Some(Self::ContentLength),
-            16 if is("proxy-connection") => Some(Self::HopByHop),
-            17 if is("transfer-encoding") => Some(Self::HopByHop),
-            18 if is("proxy-authenticate") => Some(Self::HopByHop),
-            19 if is("proxy-authorization") => Some(Self::HopByHop),
-            _ => None,
-        }
+/// What kind of header it is, if the application may set it so.
+fn check(name: &[u8], value: &[u8]) -> Result<Option<Known>, HeaderError> {
+    if !bytes::is_token(name) {
+        return Err(HeaderError::Name);
+    }
+    if bytes::has_control(value) {
+        return Err(HeaderError::Value);
+    }
+    let is = |lower: &str| name.eq_ignore_ascii_case(lower.as_bytes());
+    // Hop-by-hop are those of RFC 2616 section 13.5.1, as in the standard library's wsgiref, and Proxy-Connection.
+    match name.len() {
+        4 if is("date") => Ok(Some(Known::Date)),
+        6 if is("server") => Ok(Some(Known::Server)),
+        12 if is("content-type") => Ok(Some(Known::ContentType)),
+        14 if is("content-length") => Ok(Some(Known::ContentLength)),
+        2 if is("te") => Err(HeaderError::HopByHop),
+        7 if is("upgrade") || is("trailer") => Err(HeaderError::HopByHop),
+        8 if is("trailers") => Err(HeaderError::HopByHop),
+        10 if is("connection") || is("keep-alive") => Err(HeaderError::HopByHop),
+        16 if is("proxy-connection") => Err(HeaderError::HopByHop),
+        17 if is("transfer-encoding") => Err(HeaderError::HopByHop),
+        18 if is("proxy-authenticate") => Err(HeaderError::HopByHop),
+        19 if is("proxy-authorization") => Err(HeaderError::HopByHop),
+        _ => Ok(None),
     }
 }
 

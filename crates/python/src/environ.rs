@@ -8,7 +8,8 @@ use uwgate_server::exchange::Request;
 use crate::apps::{Apps, Choice};
 use crate::file_wrapper::FileWrapper;
 use crate::input::Input;
-use crate::memo::{Memo, Role, Variable, text};
+use crate::names::{Names, Role, text};
+use crate::pattern::Pattern;
 use crate::streams;
 
 /// Makes environs; one for each thread.
@@ -17,12 +18,17 @@ pub(crate) struct Environ {
     template: Py<PyDict>,
     /// With several threads `uwsgi.core` says which one it is.
     tells_core: bool,
-    memo: Memo,
+    names: Names,
+    /// Requests of the same kind mostly have the same number of variables, which chooses the pattern.
+    patterns: [Pattern; PATTERNS],
     input: Py<PyString>,
-    http: Py<PyString>,
     https: Py<PyString>,
     url_scheme: Py<PyString>,
+    core: Py<PyString>,
 }
+
+/// Kinds of requests that one connection or front server mixes: with and without a body, with and without a session.
+const PATTERNS: usize = 4;
 
 /// A request's environ and who is to get it.
 pub(crate) struct Prepared<'py, 'a> {
@@ -35,11 +41,12 @@ impl Environ {
         Ok(Self {
             template: template(py, options)?.unbind(),
             tells_core: options.workers.threads > 1,
-            memo: Memo::default(),
+            names: Names::default(),
+            patterns: std::array::from_fn(|_| Pattern::new(py)),
             input: PyString::intern(py, "wsgi.input").unbind(),
-            http: PyString::intern(py, "http").unbind(),
             https: PyString::intern(py, "https").unbind(),
             url_scheme: PyString::intern(py, "wsgi.url_scheme").unbind(),
+            core: PyString::intern(py, "uwsgi.core").unbind(),
         })
     }
 
@@ -51,29 +58,30 @@ impl Environ {
         input: &Py<Input>,
         apps: &'a Apps,
     ) -> PyResult<Prepared<'py, 'a>> {
-        let environ = self.template.bind(py).copy()?;
+        let vars = request.vars();
         let mut facts = Facts::default();
-        for (place, (key, value)) in request.vars().iter().enumerate() {
-            let Variable { name, text, role } = self.memo.variable(py, place, key, value);
-            if role != Role::Reserved {
-                environ.set_item(name, text)?;
-            }
-            facts.note(role, value);
-        }
+        let [first, others @ ..] = &mut self.patterns;
+        let pattern = others.get_mut(vars.len() % PATTERNS).unwrap_or(first);
+        let environ = pattern.environ(
+            py,
+            vars,
+            self.template.bind(py),
+            &mut self.names,
+            &mut |role, value| facts.note(role, value),
+        )?;
         environ.set_item(self.input.bind(py), input)?;
-        let scheme = match facts.is_https(request.trusts_forwarded()) {
-            true => &self.https,
-            false => &self.http,
-        };
-        environ.set_item(self.url_scheme.bind(py), scheme)?;
+        // The template says http.
+        if facts.is_https(request.trusts_forwarded()) {
+            environ.set_item(self.url_scheme.bind(py), &self.https)?;
+        }
         if self.tells_core {
-            environ.set_item("uwsgi.core", uwgate_server::worker::core())?;
+            environ.set_item(self.core.bind(py), uwgate_server::worker::core())?;
         }
         if request.is_chunked() {
             environ.set_item("wsgi.input_terminated", true)?;
         }
         if request.modifier1() == uwsgi_codec::modifier::WSGI_MANAGE_PATH_INFO {
-            facts.cut_script_name(py, &environ)?;
+            cut_script_name(py, request, &environ)?;
         }
         let choice = choose(py, apps, request, &environ)?;
         Ok(Prepared { environ, choice })
@@ -87,8 +95,6 @@ struct Facts<'a> {
     https: &'a [u8],
     forwarded_proto: &'a [u8],
     forwarded_ssl: &'a [u8],
-    script_name: &'a [u8],
-    path_info: &'a [u8],
 }
 
 impl<'a> Facts<'a> {
@@ -98,8 +104,6 @@ impl<'a> Facts<'a> {
             Role::Https => self.https = value,
             Role::ForwardedProto => self.forwarded_proto = value,
             Role::ForwardedSsl => self.forwarded_ssl = value,
-            Role::ScriptName => self.script_name = value,
-            Role::PathInfo => self.path_info = value,
             Role::None | Role::Reserved | Role::Secret => {}
         }
     }
@@ -119,13 +123,16 @@ impl<'a> Facts<'a> {
                 || self.forwarded_ssl.eq_ignore_ascii_case(b"on"));
         on || self.https.starts_with(b"1") || forwarded
     }
+}
 
-    /// modifier1 30: the front server left the SCRIPT_NAME in the PATH_INFO.
-    fn cut_script_name(&self, py: Python<'_>, environ: &Bound<'_, PyDict>) -> PyResult<()> {
-        match self.path_info.strip_prefix(self.script_name) {
-            Some(rest) => environ.set_item("PATH_INFO", text(py, rest)),
-            None => Ok(()),
-        }
+/// modifier1 30: the front server left the SCRIPT_NAME in the PATH_INFO.
+fn cut_script_name(py: Python<'_>, request: &Request, environ: &Bound<'_, PyDict>) -> PyResult<()> {
+    let vars = request.vars();
+    let script_name = vars.get(b"SCRIPT_NAME").unwrap_or_default();
+    let path_info = vars.get(b"PATH_INFO").unwrap_or_default();
+    match path_info.strip_prefix(script_name) {
+        Some(rest) => environ.set_item("PATH_INFO", text(py, rest)),
+        None => Ok(()),
     }
 }
 
@@ -166,8 +173,9 @@ fn choose<'a>(
 fn template<'py>(py: Python<'py>, options: &Options) -> PyResult<Bound<'py, PyDict>> {
     let (workers, python) = (&options.workers, &options.python);
     let environ = PyDict::new(py);
-    // PEP 3333 wants it in each environ; a front server may leave it out.
-    environ.set_item("SCRIPT_NAME", "")?;
+    // A request puts its own there, and a dict is slower to grow than to change.
+    environ.set_item("wsgi.input", py.None())?;
+    environ.set_item("wsgi.url_scheme", "http")?;
     environ.set_item("wsgi.version", (1, 0))?;
     environ.set_item("wsgi.errors", streams::error_stream(py)?)?;
     environ.set_item("wsgi.run_once", false)?;

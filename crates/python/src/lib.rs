@@ -22,8 +22,9 @@ mod file_wrapper;
 mod host;
 mod input;
 mod load;
-mod memo;
+mod names;
 mod nursery;
+mod pattern;
 mod responder;
 mod signals;
 mod stacks;
@@ -34,7 +35,6 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use uwgate_server::inherit::Inherited;
 use uwgate_server::zygote::{self, End};
-use uwgate_sys::process::Signal;
 
 /// Serves as the zygote or worker that the master (`word` says what it handed over) wants. `command_line` started the
 /// instance. Returns the exit code.
@@ -46,21 +46,6 @@ fn run(py: Python<'_>, word: &str, command_line: &str) -> PyResult<i32> {
     uwgate_sys::process::set_name("uwgate")?;
     let inherited =
         Inherited::take(word).map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
-    // Whoever signals a whole process group (a terminal, a service manager) means the master, which decides what
-    // becomes of us; workers listen for themselves.
-    let signals = [
-        Signal::INT,
-        Signal::HUP,
-        Signal::TERM,
-        Signal::QUIT,
-        Signal::USR1,
-        Signal::USR2,
-        Signal::TSTP,
-        Signal::ALARM,
-    ];
-    for signal in signals {
-        uwgate_sys::signals::shrug_off(signal);
-    }
     let nursery = nursery::PythonNursery::new(py, &inherited)?;
     let farewell = nursery.farewell();
     let end = py.detach(|| zygote::run(inherited, nursery));

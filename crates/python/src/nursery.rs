@@ -16,6 +16,7 @@ use crate::errors;
 use crate::farewell::Farewell;
 use crate::host::PythonHost;
 use crate::load;
+use crate::signals::Children;
 use crate::uwsgi_module::Uwsgi;
 
 /// Loads the applications and forks with Python's hooks around it.
@@ -25,12 +26,14 @@ pub(crate) struct PythonNursery {
     /// Code that was written later is not what is loaded here.
     since: Duration,
     uwsgi: Arc<Uwsgi>,
+    children: Children,
 }
 
 impl PythonNursery {
     /// Prepares the interpreter: paths, working directory, streams. No code of the user runs yet.
     pub(crate) fn new(py: Python<'_>, inherited: &Inherited) -> PyResult<Self> {
         let options = Arc::clone(&inherited.options);
+        let children = Children::look_after(py)?;
         let uwsgi = Arc::new(Uwsgi::install(py, inherited)?);
         load::prepare(py, &options.python)?;
         Ok(Self {
@@ -38,6 +41,7 @@ impl PythonNursery {
             options,
             since: uwgate_sys::clock::coarse_realtime(),
             uwsgi,
+            children,
         })
     }
 
@@ -71,7 +75,8 @@ impl Nursery for PythonNursery {
     }
 
     fn fork(&mut self) -> io::Result<Fork> {
-        Python::attach(|_| {
+        self.children.are_workers(true);
+        let fork = Python::attach(|_| {
             // SAFETY: the thread is attached, as the three hooks want it, and each branch calls its own one.
             // Threads that the application has started do not run while we are attached, and are reported to its
             // owner; the hooks see to the locks that they might hold.
@@ -84,7 +89,9 @@ impl Nursery for PythonNursery {
                 }
                 fork
             }
-        })
+        });
+        self.children.are_workers(false);
+        fork
     }
 
     fn watch(&mut self, changed: impl Fn(Duration) + Send + Sync + 'static) {

@@ -1,13 +1,14 @@
 use pyo3::exceptions::{PyAssertionError, PyOSError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
-use uwgate_http::HeaderError;
+use uwgate_http::{HeaderError, HeaderMemory};
 use uwgate_server::exchange::Response;
 
 /// The response as the application sees it: `start_response` and the `write` that it returns are its bound methods.
 #[pyclass(module = "uwsgi")]
 pub(crate) struct Responder {
     response: Option<Box<Response>>,
+    headers: HeaderMemory,
     /// The bound `write`, made when first asked for.
     pub(crate) write: Option<Py<PyAny>>,
 }
@@ -19,6 +20,7 @@ impl Responder {
             py,
             Self {
                 response: None,
+                headers: HeaderMemory::default(),
                 write: None,
             },
         )?;
@@ -37,9 +39,12 @@ impl Responder {
     /// # Errors
     /// RuntimeError after the request.
     pub(crate) fn response(&mut self) -> PyResult<&mut Response> {
-        let over = || PyRuntimeError::new_err("the request of this start_response is over");
-        self.response.as_deref_mut().ok_or_else(over)
+        self.response.as_deref_mut().ok_or_else(is_over)
     }
+}
+
+fn is_over() -> PyErr {
+    PyRuntimeError::new_err("the request of this start_response is over")
 }
 
 #[pymethods]
@@ -54,7 +59,12 @@ impl Responder {
     ) -> PyResult<Py<PyAny>> {
         let exc_info = exc_info.filter(|info| !info.is_none());
         let mut this = slf.try_borrow_mut()?;
-        let response = this.response()?;
+        let Self {
+            response,
+            headers: memory,
+            write,
+        } = &mut *this;
+        let response = response.as_deref_mut().ok_or_else(is_over)?;
         match exc_info {
             Some(info) if response.is_sent() => return Err(raise_again(info)),
             None if response.is_started() && !response.is_disconnected() => {
@@ -64,8 +74,8 @@ impl Responder {
             }
             _ => {}
         }
-        begin(response, status, headers)?;
-        if let Some(write) = &this.write {
+        begin(response, memory, status, headers)?;
+        if let Some(write) = write {
             return Ok(write.clone_ref(slf.py()));
         }
         drop(this);
@@ -105,6 +115,7 @@ impl Responder {
 
 fn begin(
     response: &mut Response,
+    memory: &mut HeaderMemory,
     status: &Bound<'_, PyAny>,
     headers: &Bound<'_, PyAny>,
 ) -> PyResult<()> {
@@ -115,7 +126,7 @@ fn begin(
     latin1(status, |bytes| response.start(bytes))?
         .map_err(|error| PyValueError::new_err(format!("{status:?}: {error}")))?;
     for header in headers.iter() {
-        if let Err(error) = add(response, &header) {
+        if let Err(error) = add(response, memory, &header) {
             // A half-made head must not leave with the error page.
             let _ = response.start(b"500 Internal Server Error");
             response.forget();
@@ -125,7 +136,11 @@ fn begin(
     Ok(())
 }
 
-fn add(response: &mut Response, header: &Bound<'_, PyAny>) -> PyResult<()> {
+fn add(
+    response: &mut Response,
+    memory: &mut HeaderMemory,
+    header: &Bound<'_, PyAny>,
+) -> PyResult<()> {
     let pair = header.cast::<PyTuple>().ok().filter(|pair| pair.len() == 2);
     let Some(pair) = pair else {
         return Err(PyTypeError::new_err(
@@ -136,7 +151,9 @@ fn add(response: &mut Response, header: &Bound<'_, PyAny>) -> PyResult<()> {
     let name_text = native(&name, "a header name")?;
     let value = native(&value, "a header value")?;
     let added = latin1(name_text, |name| {
-        latin1(value, |value| response.header(name, value))
+        latin1(value, |value| {
+            response.remembered_header(memory, name, value)
+        })
     })??;
     match added {
         Err(HeaderError::HopByHop) => {

@@ -28,7 +28,6 @@ pub mod master;
 pub mod message;
 pub mod privileges;
 pub mod scoreboard;
-mod stats;
 pub mod title;
 pub mod worker;
 pub mod zygote;

@@ -46,6 +46,11 @@ pub enum ToWorker {
     Drain,
     /// As `Drain`, but idle keep-alive connections are closed at once: nobody comes after us.
     Stop,
+    /// Nobody will accept after you from some of your sockets: take those who have connected when you drain.
+    Closing {
+        /// A bit for each socket; those after the first 32 have none.
+        doors: u32,
+    },
     /// Leave new connections in the queue until told to resume.
     Pause,
     /// Accept again.
@@ -193,6 +198,7 @@ impl Message for FromZygote {
 impl Message for ToWorker {
     fn encode(self) -> [u8; SIZE] {
         let letter = match self {
+            Self::Closing { doors } => return bytes(b'c', doors, 0),
             Self::Drain => b'd',
             Self::Stop => b's',
             Self::Pause => b'p',
@@ -205,6 +211,7 @@ impl Message for ToWorker {
         match parts(datagram)? {
             (b'd', 0, 0) => Some(Self::Drain),
             (b's', 0, 0) => Some(Self::Stop),
+            (b'c', doors, 0) => Some(Self::Closing { doors }),
             (b'p', 0, 0) => Some(Self::Pause),
             (b'r', 0, 0) => Some(Self::Resume),
             _ => None,
@@ -255,6 +262,7 @@ mod tests {
         survives(FromZygote::ForkFailed { worker, side });
         survives(ToWorker::Drain);
         survives(ToWorker::Stop);
+        survives(ToWorker::Closing { doors: 5 });
         survives(ToWorker::Pause);
         survives(ToWorker::Resume);
         survives(FromWorker::Started { pid: 4_000_000 });

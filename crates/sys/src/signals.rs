@@ -46,6 +46,16 @@ pub fn block(signals: &[Signal]) -> io::Result<()> {
     }
 }
 
+/// Blocks every signal in the calling thread: one that comes now waits, over an exec as well.
+pub fn block_all() {
+    let mut all = MaybeUninit::uninit();
+    // SAFETY: sigfillset initialises the set it is given before pthread_sigmask reads it.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), ptr::null_mut());
+    }
+}
+
 /// Makes writes to a closed socket or pipe return `EPIPE` instead of killing the process.
 ///
 /// A process started by exec keeps this; [`crate::process::Spawn`] undoes it for children.

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod apache;
 pub mod client;
+pub mod load;
 pub mod nginx;
 pub mod packet;
 pub mod paths;
@@ -14,6 +15,7 @@ pub mod wait;
 
 pub use address::Address;
 pub use client::{Client, Request};
+pub use load::{Load, Way};
 pub use nginx::Nginx;
 pub use packet::Packet;
 pub use response::Response;

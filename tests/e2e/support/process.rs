@@ -141,6 +141,11 @@ pub fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// How many descriptors a process has open.
+pub fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
+}
+
 /// Sends a signal to any process that a test learned the pid of from its own server.
 pub fn signal(pid: u32, signal: Signal) {
     let raw = i32::try_from(pid).expect("a pid fits in 31 bits");

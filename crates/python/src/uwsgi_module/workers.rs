@@ -53,9 +53,10 @@ impl Workers {
         };
         let requests = finished(lines);
         let running = sum(|core| &core.running);
-        let pid = match self.0.master {
-            Some(_) => load(&seat.pid),
-            None => u64::from(std::process::id()),
+        // The master may not have heard of us yet, or there is none.
+        let pid = match load(&seat.pid) {
+            0 if number == self.0.worker() => u64::from(std::process::id()),
+            pid => pid,
         };
         let dict = PyDict::new(py);
         dict.set_item("id", number)?;

@@ -3,8 +3,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use uwgate_http::{
-    BodyFramer, HeadWriter, HeaderError, IMF_FIXDATE_LEN, Method, PendingHead, Plan, Protocol,
-    ResponseRules, imf_fixdate,
+    BodyFramer, HeadWriter, HeaderError, HeaderMemory, IMF_FIXDATE_LEN, Method, PendingHead, Plan,
+    Protocol, ResponseRules, imf_fixdate,
 };
 use uwgate_sys::socket;
 
@@ -165,14 +165,34 @@ impl Response {
         Ok(())
     }
 
+    /// Adds a header to a head that was begun. What `memory` has seen in the same place is not checked again.
+    ///
+    /// # Errors
+    /// What is wrong with it; the head is as it was before.
+    pub fn remembered_header(
+        &mut self,
+        memory: &mut HeaderMemory,
+        name: &[u8],
+        value: &[u8],
+    ) -> Result<(), HeaderError> {
+        self.add_header(|writer| writer.remembered_header(memory, name, value))
+    }
+
     /// Adds a header to a head that was begun.
     ///
     /// # Errors
     /// What is wrong with it; the head is as it was before.
     pub fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeaderError> {
+        self.add_header(|writer| writer.header(name, value))
+    }
+
+    fn add_header(
+        &mut self,
+        add: impl FnOnce(&mut HeadWriter<'_>) -> Result<(), HeaderError>,
+    ) -> Result<(), HeaderError> {
         if let Stage::Head(head) = &self.stage {
             let mut writer = head.resume(&mut self.out);
-            writer.header(name, value)?;
+            add(&mut writer)?;
             self.stage = Stage::Head(writer.pause());
             self.tally.headers = self.tally.headers.saturating_add(1);
         }

@@ -3,8 +3,9 @@
 //!
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
 //! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager),
-//! `worker PID FD`, `locks FD`, `reloads COUNT` and, when log lines are collected, `log FD...`: the ends of both sockets,
-//! reading first, then standard output and standard error as they were at first. What a version does not know it skips.
+//! `worker PID FD`, `apps COUNT` (how many applications the workers serve), `zygote PID` (of no use any more), `locks
+//! FD`, `reloads COUNT` and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then
+//! standard output and standard error as they were at first. What a version does not know it skips.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -30,6 +31,8 @@ pub struct Heritage {
     /// How often the instance was reloaded, this time included.
     pub(super) reloads: u64,
     pub(super) log_pipes: Option<LeftPipes>,
+    /// How many applications they serve.
+    pub(super) apps: u32,
 }
 
 impl Heritage {
@@ -95,6 +98,13 @@ impl Heritage {
                 };
                 self.log_pipes = Some((pipes, originals));
             }
+            ["zygote", pid] => {
+                // It leaves by itself unless it waits for a thread of the application.
+                if let Some(pid) = Pid::from_raw(number(pid)?) {
+                    let _ = process::kill(pid, process::Signal::KILL);
+                }
+            }
+            ["apps", count] => self.apps = count.parse().map_err(io::Error::other)?,
             _ => {}
         }
         Ok(())
@@ -105,18 +115,39 @@ fn number(field: &str) -> io::Result<RawFd> {
     field.parse().map_err(io::Error::other)
 }
 
+/// A second handle of each.
+pub(super) fn copy_pipes((pipes, originals): &LeftPipes) -> io::Result<LeftPipes> {
+    let copy = |pipe: &Pipe| -> io::Result<Pipe> {
+        Ok(Pipe {
+            read: pipe.read.try_clone()?,
+            write: pipe.write.try_clone()?,
+        })
+    };
+    let pipes = Pipes {
+        lines: copy(&pipes.lines)?,
+        requests: copy(&pipes.requests)?,
+    };
+    let originals = Originals {
+        stdout: originals.stdout.try_clone()?,
+        stderr: originals.stderr.try_clone()?,
+    };
+    Ok((pipes, originals))
+}
+
 /// Prepares the descriptors for an exec. Returns the one that [`Heritage::take`] wants; what is not to survive a failed
 /// exec closes when the result is dropped.
 pub(super) fn leave(
     listeners: &[Listening],
     workers: &[(Pid, &Channel)],
+    zygotes: &[Pid],
+    apps: u32,
     locks: &RecordLocks,
     reloads: u64,
     log_pipes: Option<(&Pipes, &Originals)>,
 ) -> io::Result<Vec<OwnedFd>> {
     use std::fmt::Write as _;
 
-    let mut text = String::new();
+    let mut text = format!("apps {apps}\n");
     let mut kept = Vec::new();
     for listening in listeners {
         let fd = process::inheritable(listening.listener.fd.as_fd())?;
@@ -150,6 +181,9 @@ pub(super) fn leave(
             kept.push(fd);
         }
         text.push('\n');
+    }
+    for pid in zygotes {
+        let _ = writeln!(text, "zygote {}", pid.as_raw());
     }
     let list = memory::memfd("uwgate-heritage", text.as_bytes())?;
     kept.insert(0, process::inheritable(list.as_fd())?);

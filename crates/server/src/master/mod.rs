@@ -12,7 +12,6 @@ mod pidfile;
 mod report;
 mod sources;
 mod start;
-mod stats;
 mod surroundings;
 mod systemd;
 mod tick;
@@ -23,6 +22,7 @@ mod watch;
 mod wish;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,12 +37,11 @@ use self::happenings::{Happening, Happenings, Heard};
 pub use self::heritage::Heritage;
 use self::pidfile::Pidfiles;
 use self::sources::Sources;
-use self::stats::Stats;
 use self::surroundings::{Phase, Surroundings};
 use self::tick::Tick;
-pub use self::upgrade::SUCCESSOR;
 use self::upgrade::Upgrade;
-use self::veterans::{Veteran, Veterans};
+pub use self::upgrade::{SUCCESSOR, TRY, try_to_succeed};
+use self::veterans::Veterans;
 use self::wish::Wish;
 use crate::background::Background;
 use crate::listen::{self, Listening};
@@ -102,28 +101,26 @@ pub(crate) fn scoreboard(options: &Options) -> io::Result<crate::scoreboard::Sco
     crate::scoreboard::Scoreboard::create(processes, threads, exhibits)
 }
 
-/// What an instance begins with.
-struct Beginnings {
+/// What a master begins with.
+struct Beginning {
     listeners: Vec<Listening>,
+    /// Of a successor.
+    veterans: Veterans,
+    /// The configuration cannot be served: the veterans have to go on.
+    refused: bool,
+    /// The application's.
     locks: RecordLocks,
-    logs: Logs,
-    veterans: Vec<Veteran>,
+    /// How often the instance was reloaded before.
     reloads: u64,
 }
 
 fn supervise<L: Launcher>(
     loaded: &Loaded,
+    beginning: Beginning,
+    logs: Logs,
     launcher: &L,
-    beginnings: Beginnings,
     background: &mut Background,
 ) -> io::Result<i32> {
-    let Beginnings {
-        listeners,
-        locks,
-        logs,
-        veterans,
-        reloads,
-    } = beginnings;
     process::become_subreaper()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -138,6 +135,20 @@ fn supervise<L: Launcher>(
             process::this().as_raw()
         );
         let options = &loaded.options;
+        let Beginning {
+            listeners,
+            veterans,
+            refused,
+            locks,
+            reloads,
+        } = beginning;
+        let sources = match Sources::open(options, &happenings) {
+            Err(problem) if veterans.are_serving() => {
+                tracing::error!("{problem}");
+                Sources::default()
+            }
+            sources => sources.map_err(io::Error::other)?,
+        };
         let mut master = Master {
             launcher,
             listeners: listeners.into(),
@@ -148,10 +159,9 @@ fn supervise<L: Launcher>(
             announced: false,
             paused: false,
             entries: loaded.entries.clone(),
-            sources: Sources::open(options, &happenings).map_err(io::Error::other)?,
+            sources,
             locks,
             reloads_before: reloads,
-            stats: Stats::open(options, &happenings).map_err(io::Error::other)?,
             happenings,
             generations: Vec::new(),
             next_number: 1,
@@ -163,7 +173,8 @@ fn supervise<L: Launcher>(
             reload_when_risen: false,
             manner: Manner::Graceful,
             tick: Tick::new(&loaded.options),
-            veterans: Veterans::new(veterans),
+            veterans,
+            binary: upgrade::started_from(),
             upgrade: None,
             surroundings: Surroundings::new(background),
             logs,
@@ -171,12 +182,13 @@ fn supervise<L: Launcher>(
         };
         // Of those who ended while nobody listened.
         master.reap();
-        if let Err(error) = master.raise(loaded) {
+        if refused {
+            master.reload_failed("the old configuration goes on");
+        } else if let Err(error) = master.raise(loaded, Arc::clone(&master.listeners)) {
             if !master.veterans.are_serving() {
                 return Err(error);
             }
-            tracing::error!("{error}");
-            master.try_again();
+            master.reload_failed(&format!("{error}; the old code goes on"));
         }
         Ok(master.live().await)
     })
@@ -189,6 +201,7 @@ fn reload_mercy(options: &Options) -> Duration {
 /// The instance.
 struct Master<'l, L> {
     launcher: &'l L,
+    /// Those of the generation that serves, or else of the first one.
     listeners: Arc<[Listening]>,
     /// The application's, for all generations.
     locks: RecordLocks,
@@ -207,7 +220,6 @@ struct Master<'l, L> {
     entries: Vec<Entry>,
     happenings: Happenings,
     sources: Sources,
-    stats: Stats,
     /// Oldest first: at most one serving and one rising, any number leaving.
     generations: Vec<Generation>,
     next_number: u64,
@@ -227,6 +239,8 @@ struct Master<'l, L> {
     tick: Tick,
     /// Workers of the binary that this process was before.
     veterans: Veterans,
+    /// The file this process was started from.
+    binary: Option<PathBuf>,
     upgrade: Option<Upgrade>,
     surroundings: Surroundings,
     logs: Logs,
@@ -279,8 +293,8 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     fn leave(&mut self, code: i32) -> i32 {
+        self.forget_upgrade();
         self.close_sockets();
-        self.stats.close(self.vacuum);
         if self.vacuum {
             self.pidfiles.remove();
         }
@@ -306,7 +320,7 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     /// Starts a new generation beside what there is.
-    fn raise(&mut self, loaded: &Loaded) -> io::Result<()> {
+    fn raise(&mut self, loaded: &Loaded, listeners: Arc<[Listening]>) -> io::Result<()> {
         let number = self.next_number;
         let reloads = self.reloads();
         self.next_number += 1;
@@ -314,11 +328,11 @@ impl<L: Launcher> Master<'_, L> {
         let mut generation = Generation::start(
             (number, reloads),
             loaded,
-            &self.listeners,
+            listeners,
             &self.locks,
             self.launcher,
             &self.happenings,
-            self.serves_apps(),
+            self.apps() > 0,
         )?;
         generation.pause(self.paused);
         self.zygotes.expect();
@@ -335,7 +349,6 @@ impl<L: Launcher> Master<'_, L> {
         match happening {
             Happening::Child => self.reap(),
             Happening::Wish(wish) => self.grant(wish),
-            Happening::Stats(reply) => self.tell_stats(reply),
             Happening::Zygote { number, heard } => self.heard_zygote(number, heard),
             Happening::Worker {
                 heard: Heard::Message(FromWorker::CodeChanged { seconds, nanos }),
@@ -364,6 +377,7 @@ impl<L: Launcher> Master<'_, L> {
             self.reload_at,
             self.tick.deadline(),
             self.veterans.deadline(),
+            self.upgrade_deadline(),
             self.surroundings.deadline(),
         ];
         children.chain(others.into_iter().flatten()).min()
@@ -385,6 +399,7 @@ impl<L: Launcher> Master<'_, L> {
             self.with(number, Generation::handle_time);
         }
         self.veterans.handle_time(now);
+        self.hurry_upgrade(now);
         if self.tick.is_due(now) {
             self.every_second(now);
         }
@@ -438,13 +453,11 @@ impl<L: Launcher> Master<'_, L> {
         });
     }
 
-    /// Whether the code that serves now has an application: then one without is no successor.
-    fn serves_apps(&self) -> bool {
+    /// How many applications the code that serves now has: if any, then code without is no successor.
+    fn apps(&self) -> u32 {
         let serving = |it: &&Generation| it.standing() == Standing::Serving;
-        self.generations
-            .iter()
-            .find(serving)
-            .is_some_and(|it| it.apps() > 0)
+        let generation = self.generations.iter().find(serving);
+        generation.map_or(self.veterans.apps(), Generation::apps)
     }
 
     fn zygote_exited(&mut self, number: u64, exit: Exit) {
@@ -489,11 +502,12 @@ impl<L: Launcher> Master<'_, L> {
     /// A rising generation serves: those before it may go.
     fn promote(&mut self, number: u64) {
         self.zygote_wait = ZYGOTE_WAIT;
-        self.stats.risen();
+        self.reload_at = None;
         if !std::mem::replace(&mut self.announced, true) {
             self.pidfiles.write_safe();
         }
         let manner = std::mem::replace(&mut self.manner, Manner::Graceful);
+        self.adopt_sockets(number);
         self.veterans.leave();
         for older in self.numbers() {
             if older != number {
@@ -507,6 +521,23 @@ impl<L: Launcher> Master<'_, L> {
         if std::mem::take(&mut self.reload_when_risen) {
             self.reload(Manner::Graceful);
         }
+    }
+
+    /// The sockets of a generation are those of the instance from now on. Others are closed, by each worker when it
+    /// has taken those who had connected by then.
+    fn adopt_sockets(&mut self, number: u64) {
+        let Some(generation) = self.generations.iter().find(|it| it.number() == number) else {
+            return;
+        };
+        let new = generation.shared_listeners();
+        let stays = |old: &Listening| {
+            let same = |it: &Listening| it.listener.address == old.listener.address;
+            new.iter().any(same)
+        };
+        for older in self.generations.iter().filter(|it| it.number() != number) {
+            older.close_after(|old| !stays(old));
+        }
+        self.listeners = new;
     }
 
     fn is_serving(&self) -> bool {
@@ -527,17 +558,21 @@ impl<L: Launcher> Master<'_, L> {
             return;
         }
         if self.is_serving() {
-            self.stats.reload_failed();
-            tracing::error!("RELOAD FAILED: the new code cannot serve; the old code goes on");
-            if self.veterans.are_serving() {
-                return self.try_again();
-            }
-            return self.replace_zygote();
+            return self.reload_failed("the new code cannot serve; the old code goes on");
         }
         match fault {
             Fault::Killed if was_loaded => self.try_again(),
             Fault::Killed => self.give_up(End::Failed.code()),
             Fault::Ended(code) => self.give_up(code),
+        }
+    }
+
+    /// Says so, and sees to it that workers which cannot be replaced do not remain so.
+    fn reload_failed(&mut self, why: &str) {
+        tracing::error!("RELOAD FAILED: {why}");
+        match self.veterans.are_serving() {
+            true => self.try_again(),
+            false => self.replace_zygote(),
         }
     }
 
@@ -557,18 +592,6 @@ impl<L: Launcher> Master<'_, L> {
             self.reload_when_risen = true;
             return;
         }
-        for number in self.numbers() {
-            let rising = self
-                .generations
-                .iter()
-                .any(|it| it.number() == number && it.standing() == Standing::Rising);
-            if rising {
-                tracing::info!("a newer reload overtakes the one under way");
-                // Some of its workers may serve already.
-                self.with(number, Generation::leave);
-            }
-        }
-        self.manner = manner;
         self.surroundings.notice(Phase::Reloading);
         tracing::info!("...gracefully reloading: new workers first, then the old ones leave");
         let loaded = match self.launcher.load() {
@@ -577,24 +600,26 @@ impl<L: Launcher> Master<'_, L> {
                 for finding in findings {
                     tracing::error!("{finding}");
                 }
-                self.stats.reload_failed();
-                return tracing::error!("RELOAD FAILED: the old configuration goes on");
+                return self.reload_failed("the old configuration goes on");
             }
         };
-        if let Err(problems) = self.adopt_sockets(&loaded.options) {
-            for problem in problems {
-                tracing::error!("{problem}");
+        let listeners = match self.bind(&loaded.options) {
+            Ok(listeners) => listeners,
+            Err(problems) => {
+                for problem in problems {
+                    tracing::error!("{problem}");
+                }
+                return self.reload_failed("the old configuration goes on");
             }
-            self.stats.reload_failed();
-            return tracing::error!("RELOAD FAILED: the old configuration goes on");
-        }
+        };
+        self.overtake();
+        self.manner = manner;
         self.adopt(&loaded);
         if let Err(problem) = self.logs.adopt(&loaded.options) {
             tracing::error!("{problem}; the log stays as it was");
         }
-        if let Err(error) = self.raise(&loaded) {
-            self.stats.reload_failed();
-            tracing::error!("RELOAD FAILED: {error}; the old code goes on");
+        if let Err(error) = self.raise(&loaded, listeners) {
+            self.reload_failed(&format!("{error}; the old code goes on"));
         }
     }
 
@@ -606,15 +631,34 @@ impl<L: Launcher> Master<'_, L> {
         self.reload_mercy = reload_mercy(options);
         self.tick = Tick::new(options);
         self.sources.renew(options, &self.happenings);
-        self.stats.renew(options, &self.happenings);
         self.entries.clone_from(&loaded.entries);
     }
 
-    /// Binds what the options newly name; what is open already stays so.
-    fn adopt_sockets(&mut self, options: &Options) -> Result<(), Vec<String>> {
-        let listeners = listen::rebind(options, &self.listeners)?;
-        self.listeners = listeners.into();
-        Ok(())
+    /// Binds what the options newly name; what is open already, for whichever generation, stays so.
+    fn bind(&self, options: &Options) -> Result<Arc<[Listening]>, Vec<String>> {
+        let mut open = Vec::new();
+        let generations = self.generations.iter().flat_map(Generation::listeners);
+        for listening in self.listeners.iter().chain(generations) {
+            let address = &listening.listener.address;
+            if !open
+                .iter()
+                .any(|it: &Listening| it.listener.address == *address)
+            {
+                let clone = listening.try_clone();
+                open.push(clone.map_err(|error| vec![error.to_string()])?);
+            }
+        }
+        Ok(listen::rebind(options, &open)?.into())
+    }
+
+    /// Gives up a generation that does not serve yet.
+    fn overtake(&mut self) {
+        let rising = |it: &&Generation| it.standing() == Standing::Rising;
+        if let Some(number) = self.generations.iter().find(rising).map(Generation::number) {
+            tracing::info!("a newer reload overtakes the one under way");
+            // Some of its workers may serve already.
+            self.with(number, Generation::leave);
+        }
     }
 
     fn stop(&mut self, patience: Option<Duration>) {
@@ -651,8 +695,6 @@ impl<L: Launcher> Master<'_, L> {
 
     /// Forgets generations of which nothing is left but, at most, a zygote on its way out.
     fn bury_generations(&mut self) {
-        for gone in self.generations.extract_if(.., |it| it.is_gone()) {
-            self.stats.bury(&gone);
-        }
+        self.generations.retain(|it| !it.is_gone());
     }
 }

@@ -11,7 +11,7 @@ use super::wish::Wish;
 use super::{fifo, touch, watch};
 
 /// The sources of one configuration.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sources {
     /// The pipes, which stay as they are while their names do: an operator may be writing.
     fifo_paths: Vec<PathBuf>,

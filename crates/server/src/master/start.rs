@@ -9,10 +9,11 @@ use uwgate_sys::record_locks::RecordLocks;
 
 use super::happenings::AWAITED;
 use super::pidfile::Pidfiles;
-use super::{Beginnings, Heritage, Launcher, scoreboard, supervise, systemd};
+use super::veterans::Veterans;
+use super::{Beginning, Heritage, Launcher, heritage, scoreboard, supervise, systemd};
 use crate::background::Background;
 use crate::listen::{self, Listening};
-use crate::log::Logs;
+use crate::log::{LeftPipes, Logs};
 use crate::privileges;
 use crate::title::{self, Part};
 
@@ -29,58 +30,111 @@ pub(super) fn start<L: Launcher>(
     let Heritage {
         listeners: open,
         veterans,
+        apps,
         locks,
         reloads,
         log_pipes,
     } = heritage.unwrap_or_default();
+    let veterans = Veterans::new(veterans, apps);
     let locks = locks.map_or_else(RecordLocks::create, Ok);
     let locks = locks.map_err(|error| vec![error.to_string()])?;
+    let mut beginning = Beginning {
+        listeners: open,
+        veterans,
+        refused: false,
+        locks,
+        reloads,
+    };
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
     uwgate_sys::signals::block(&AWAITED).map_err(|error| vec![error.to_string()])?;
-    // Found out now rather than after the fork: neither a user nor an interpreter that does not exist.
-    let identity = privileges::resolve(&options.process).map_err(|problem| vec![problem])?;
-    launcher
-        .command(options, "-")
-        .map_err(|problem| vec![problem])?;
-    let logs = Logs::open(options, identity.as_ref(), log_pipes);
+    if is_successor {
+        let serving = beginning.veterans.are_serving();
+        let logs = inherit_logs(options, log_pipes, serving).map_err(|problem| vec![problem])?;
+        succeed(options, launcher, &mut beginning)?;
+        let result = supervise(loaded, beginning, logs, launcher, caller);
+        return result.map_err(|error| vec![error.to_string()]);
+    }
+    let identity = check(options, launcher)?;
+    let logs = Logs::open(options, identity.as_ref(), None);
     let mut logs = logs.map_err(|problem| vec![problem])?;
-    let listeners = match is_successor {
-        true => listen::rebind(options, &open)?,
-        false => listen::bind(options)?,
-    };
-    drop(open);
+    let listeners = listen::bind(options)?;
     for listening in &listeners {
         tracing::info!("{listening}");
     }
     let pidfiles = Pidfiles::new(options);
-    // A successor is what its former self has become.
-    if !is_successor {
-        // Not before: a second start that finds its sockets taken must not write over the pid of the first.
-        pidfiles.write_early().map_err(|problem| vec![problem])?;
-        privileges::assume(identity.as_ref(), &options.process).map_err(|problem| vec![problem])?;
-        pidfiles.write_late().map_err(|problem| vec![problem])?;
-    }
+    // Not before: a second start that finds its sockets taken must not write over the pid of the first.
+    pidfiles.write_early().map_err(|problem| vec![problem])?;
+    privileges::assume(identity.as_ref(), &options.process).map_err(|problem| vec![problem])?;
+    pidfiles.write_late().map_err(|problem| vec![problem])?;
     logs.settle(options).map_err(|problem| vec![problem])?;
     tracing::info!("*** Operational MODE: {} ***", mode(options));
     caller.opened();
-    let result = match wants_master(options) || is_successor {
+    let result = match wants_master(options) {
         true => {
-            let beginnings = Beginnings {
-                listeners,
-                locks,
-                logs,
-                veterans,
-                reloads,
-            };
-            supervise(loaded, launcher, beginnings, caller)
+            beginning.listeners = listeners;
+            supervise(loaded, beginning, logs, launcher, caller)
         }
         false => {
             // Nobody is left who could tell whether the start succeeds.
             pidfiles.write_safe();
-            alone(loaded, &listeners, &locks, launcher)
+            alone(loaded, &listeners, &beginning.locks, launcher)
         }
     };
     result.map_err(|error| vec![error.to_string()])
+}
+
+/// Finds out now rather than after the fork: neither a user nor an interpreter that does not exist.
+fn check<L: Launcher>(
+    options: &Options,
+    launcher: &L,
+) -> Result<Option<process::Identity>, Vec<String>> {
+    let identity = privileges::resolve(&options.process).map_err(|problem| vec![problem])?;
+    let command = launcher.command(options, "-");
+    command.map_err(|problem| vec![problem])?;
+    Ok(identity)
+}
+
+/// A successor is in all else what its former self has become. There is no way back for it, so a configuration that
+/// cannot be served is no reason to end as long as the workers of the former binary serve.
+fn succeed<L: Launcher>(
+    options: &Options,
+    launcher: &L,
+    beginning: &mut Beginning,
+) -> Result<(), Vec<String>> {
+    let open = &beginning.listeners;
+    match check(options, launcher).and_then(|_| listen::rebind(options, open)) {
+        Ok(listeners) => beginning.listeners = listeners,
+        Err(problems) if beginning.veterans.are_serving() => {
+            for problem in problems {
+                tracing::error!("{problem}");
+            }
+            beginning.refused = true;
+        }
+        Err(problems) => return Err(problems),
+    }
+    for listening in &beginning.listeners {
+        tracing::info!("{listening}");
+    }
+    tracing::info!("*** Operational MODE: {} ***", mode(options));
+    Ok(())
+}
+
+/// The log of a successor. Where its files cannot be opened any more (the user was dropped since) it goes to where the
+/// instance's output went at first: workers of the former binary wait for somebody who reads their lines.
+fn inherit_logs(options: &Options, left: Option<LeftPipes>, serving: bool) -> Result<Logs, String> {
+    let copy = left.as_ref().map(heritage::copy_pipes).transpose();
+    let copy = copy.map_err(|error| error.to_string())?;
+    let open = |options: &Options, left| {
+        let mut logs = Logs::open(options, None, left)?;
+        logs.settle(options).map(|()| logs)
+    };
+    open(options, left).or_else(|problem| {
+        if !serving {
+            return Err(problem);
+        }
+        tracing::error!("{problem}");
+        open(&Options::default(), copy)
+    })
 }
 
 /// What the whole instance inherits from this process.

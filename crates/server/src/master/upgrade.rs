@@ -1,43 +1,86 @@
 //! Becoming a newer binary: a reload finds that the file this process was started from is another one now.
 //!
-//! The new file is first asked whether it reads the configuration; then the master becomes it, with its sockets and its
-//! workers, and starts a generation of its own as in any reload. Whatever goes wrong, somebody serves.
+//! The new file is first asked whether it could ([`try_to_succeed`]); then the master becomes it, with its sockets and
+//! its workers, and starts a generation of its own as in any reload. Whatever goes wrong, somebody serves.
 
 use std::convert::Infallible;
 use std::fs;
+use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{self, Exit, Pid, Signal, Spawn};
 
-use super::happenings::AWAITED;
 use super::{Launcher, Master, heritage};
 
-/// The first argument of a master that takes over from its former self; the second is a descriptor.
+/// The first argument of a master that takes over from its former self; the second is a descriptor, or [`TRY`].
 pub const SUCCESSOR: &str = "--succeed";
+
+/// Asks a binary whether it could take over: see [`try_to_succeed`].
+pub const TRY: &str = "try";
+
+/// How a binary says that it could. Many programs would not mind our arguments and end well.
+const I_COULD: &str = "uwgate could take over\n";
+
+/// How long a binary may think about it.
+const TRIAL: Duration = Duration::from_secs(30);
 
 /// An upgrade under way.
 #[derive(Debug)]
 pub(super) struct Upgrade {
     binary: PathBuf,
-    /// The process that tries the new binary on the configuration.
-    trial: Option<Pid>,
+    trial: Trial,
 }
 
-/// The file this process was started from, if there is another one in its place now.
-fn newer_binary() -> Option<PathBuf> {
+/// What a new binary says.
+#[derive(Debug)]
+enum Trial {
+    /// Nothing yet.
+    Awaited {
+        pid: Pid,
+        answer: PipeReader,
+        until: Millis,
+    },
+    /// It could take over.
+    Passed,
+}
+
+/// Says whether a master of this binary could run the configuration: what a trial runs.
+///
+/// # Errors
+/// Why it could not, one sentence each.
+pub fn try_to_succeed<L: Launcher>(
+    loaded: &uwgate_config::Loaded,
+    launcher: &L,
+) -> Result<(), Vec<String>> {
+    let options = &loaded.options;
+    crate::privileges::resolve(&options.process).map_err(|problem| vec![problem])?;
+    let command = launcher.command(options, "-");
+    command.map_err(|problem| vec![problem])?;
+    if let Some(code) = loaded.exit {
+        return Err(vec![format!(
+            "the configuration ends the instance with code {code}"
+        )]);
+    }
+    let said = io::stdout().write_all(I_COULD.as_bytes());
+    said.map_err(|error| vec![error.to_string()])
+}
+
+/// The file at `path`, if it is not the one that runs.
+fn newer_binary(path: Option<&PathBuf>) -> Option<&PathBuf> {
     let running = fs::metadata("/proc/self/exe").ok()?;
-    let path = started_from()?;
-    let there = fs::metadata(&path).ok()?;
+    let there = fs::metadata(path?).ok()?;
     let same = (running.dev(), running.ino()) == (there.dev(), there.ino());
-    (!same && there.is_file()).then_some(path)
+    path.filter(|_| !same && there.is_file())
 }
 
-/// The kernel marks the name of a file that was replaced.
-fn started_from() -> Option<PathBuf> {
+/// Where the file of this process is, or was: to be asked early, as the name follows a file that is moved away. The
+/// kernel marks the name of one that was replaced.
+pub(super) fn started_from() -> Option<PathBuf> {
     let name = fs::read_link("/proc/self/exe").ok()?.into_os_string();
     let bytes = name.as_bytes();
     let path = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
@@ -50,7 +93,7 @@ impl<L: Launcher> Master<'_, L> {
         if self.launcher.arguments().is_empty() {
             return false;
         }
-        let Some(binary) = newer_binary() else {
+        let Some(binary) = newer_binary(self.binary.as_ref()).cloned() else {
             return false;
         };
         self.forget_upgrade();
@@ -60,7 +103,6 @@ impl<L: Launcher> Master<'_, L> {
                     "{} is a newer binary: trying it on the configuration",
                     binary.display()
                 );
-                let trial = Some(trial);
                 self.upgrade = Some(Upgrade { binary, trial });
                 true
             }
@@ -74,9 +116,30 @@ impl<L: Launcher> Master<'_, L> {
         }
     }
 
-    fn forget_upgrade(&mut self) {
-        if let Some(trial) = self.upgrade.take().and_then(|upgrade| upgrade.trial) {
-            let _ = process::kill(trial, Signal::KILL);
+    /// Gives an upgrade up that has not come to more than a trial.
+    pub(super) fn forget_upgrade(&mut self) {
+        if let Some(Upgrade {
+            trial: Trial::Awaited { pid, .. },
+            ..
+        }) = self.upgrade.take()
+        {
+            let _ = process::kill(pid, Signal::KILL);
+        }
+    }
+
+    /// When the trial takes too long.
+    pub(super) fn upgrade_deadline(&self) -> Option<Millis> {
+        match self.upgrade.as_ref()?.trial {
+            Trial::Awaited { until, .. } => Some(until),
+            Trial::Passed => None,
+        }
+    }
+
+    /// Ends a trial that takes too long.
+    pub(super) fn hurry_upgrade(&mut self, now: Millis) {
+        if self.upgrade_deadline().is_some_and(|until| until <= now) {
+            self.forget_upgrade();
+            self.reload_failed("the new binary does not answer; the old binary goes on");
         }
     }
 
@@ -85,32 +148,42 @@ impl<L: Launcher> Master<'_, L> {
         let Some(upgrade) = &mut self.upgrade else {
             return false;
         };
-        if upgrade.trial != Some(pid) {
+        let Trial::Awaited {
+            pid: trial, answer, ..
+        } = &mut upgrade.trial
+        else {
+            return false;
+        };
+        if *trial != pid {
             return false;
         }
-        upgrade.trial = None;
-        if exit != Exit::Code(0) {
-            tracing::error!(
-                "RELOAD FAILED: {} does not take the configuration ({exit}); the old binary goes on",
-                upgrade.binary.display()
-            );
-            self.upgrade = None;
+        if exit.success() && could_succeed(answer) {
+            upgrade.trial = Trial::Passed;
+            return true;
         }
+        let binary = upgrade.binary.display();
+        let why =
+            format!("{binary} does not take the configuration ({exit}); the old binary goes on");
+        self.upgrade = None;
+        self.reload_failed(&why);
         true
     }
 
     /// Becomes the new binary once the trial was a success. Returns when there is nothing to become, or it failed.
     pub(super) async fn upgrade(&mut self) {
-        if self.ending.is_some() || self.upgrade.as_ref().is_none_or(|it| it.trial.is_some()) {
+        let passed = |it: &Upgrade| matches!(it.trial, Trial::Passed);
+        if self.ending.is_some() || !self.upgrade.as_ref().is_some_and(passed) {
             return;
         }
         let Some(Upgrade { binary, .. }) = self.upgrade.take() else {
             return;
         };
-        // What comes from here on waits for the successor; what has come already is for us to handle.
-        let blocked = uwgate_sys::signals::block(&AWAITED);
+        // What comes from here on waits for the successor, whichever signals it knows; what has come already is for us
+        // to handle.
+        uwgate_sys::signals::block_all();
         self.handle_what_has_come().await;
-        if self.ending.is_none() && blocked.is_ok() {
+        self.forget_upgrade();
+        if self.ending.is_none() {
             let Err(error) = self.become_binary(&binary);
             tracing::error!(
                 "UPGRADE FAILED: {}: {error}; the old binary goes on",
@@ -121,22 +194,29 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     async fn handle_what_has_come(&mut self) {
-        let soon = Some(uwgate_sys::clock::coarse_now() + Duration::from_millis(1));
+        let soon = Some(coarse_now() + Duration::from_millis(1));
         while let Some(happening) = self.happenings.next(soon).await {
             self.handle(happening);
         }
     }
 
-    fn become_binary(&mut self, binary: &Path) -> std::io::Result<Infallible> {
+    fn become_binary(&mut self, binary: &Path) -> io::Result<Infallible> {
         let workers: Vec<_> = self
             .generations
             .iter()
             .flat_map(super::Generation::processes)
             .chain(self.veterans.processes())
             .collect();
+        let zygotes = self
+            .generations
+            .iter()
+            .filter_map(super::Generation::live_zygote);
+        let zygotes: Vec<Pid> = zygotes.collect();
         let kept = heritage::leave(
             &self.listeners,
             &workers,
+            &zygotes,
+            self.apps(),
             &self.locks,
             self.reloads(),
             self.logs.pipes(),
@@ -152,15 +232,27 @@ impl<L: Launcher> Master<'_, L> {
     }
 }
 
-/// Has a binary read the configuration; what it has to say goes to the log.
-fn try_out(binary: &Path, args: &[std::ffi::OsString]) -> std::io::Result<Pid> {
-    let null = fs::File::options().write(true).open("/dev/null")?;
-    let mut all = vec!["config".into()];
+/// Asks a binary whether it could take over; what else it has to say goes to the log.
+fn try_out(binary: &Path, args: &[std::ffi::OsString]) -> io::Result<Trial> {
+    let (answer, stdout) = io::pipe()?;
+    let mut all = vec![SUCCESSOR.into(), TRY.into()];
     all.extend_from_slice(args);
-    Spawn {
+    let pid = Spawn {
         args: all,
-        fds: vec![(null.into(), 1)],
+        fds: vec![(stdout.into(), 1)],
         ..Spawn::new(binary)
     }
-    .spawn()
+    .spawn()?;
+    Ok(Trial::Awaited {
+        pid,
+        answer,
+        until: coarse_now() + TRIAL,
+    })
+}
+
+/// What a trial that has ended said. Somebody it has left behind may still hold the pipe, so this does not wait.
+fn could_succeed(answer: &mut PipeReader) -> bool {
+    let mut said = [0; I_COULD.len()];
+    let patience = rustix::io::ioctl_fionbio(&*answer, true);
+    patience.is_ok() && answer.read_exact(&mut said).is_ok() && said == *I_COULD.as_bytes()
 }

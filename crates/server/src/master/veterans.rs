@@ -23,15 +23,18 @@ pub(super) struct Veterans {
     /// They were told to go, and have until then.
     kill_at: Option<Millis>,
     leaving: bool,
+    /// How many applications they serve.
+    apps: u32,
 }
 
 /// uWSGI's `worker-reload-mercy`.
 const MERCY: Duration = Duration::from_secs(60);
 
 impl Veterans {
-    pub(super) fn new(workers: Vec<Veteran>) -> Self {
+    pub(super) fn new(workers: Vec<Veteran>, apps: u32) -> Self {
         Self {
             workers,
+            apps,
             ..Self::default()
         }
     }
@@ -43,6 +46,14 @@ impl Veterans {
     /// Whether they take requests.
     pub(super) fn are_serving(&self) -> bool {
         !self.is_empty() && !self.leaving
+    }
+
+    /// How many applications they serve.
+    pub(super) fn apps(&self) -> u32 {
+        match self.are_serving() {
+            true => self.apps,
+            false => 0,
+        }
     }
 
     /// The processes and what must stay open for them.

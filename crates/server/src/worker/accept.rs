@@ -84,14 +84,16 @@ pub(crate) async fn accept_connections<H: Host>(
     }
 }
 
-/// Empties the queue of a socket that is about to be closed.
+/// Empties the queue of a socket that is about to be closed. Those who come later find it closed soon: were they taken
+/// as well, there would be no end under load.
 pub(crate) fn accept_the_rest<H: Host>(
     queue: &OwnedFd,
     endpoint: &Arc<Endpoint>,
     engine: &Arc<Engine<H>>,
 ) {
     // An error means that no more can be had; the close turns away the rest.
-    let _ = accept_some(queue, endpoint, engine, usize::MAX, false);
+    let waiting = uwgate_sys::listener::waiting(queue.as_fd());
+    let _ = accept_some(queue, endpoint, engine, waiting, false);
 }
 
 /// What is known about a listening socket's queue.

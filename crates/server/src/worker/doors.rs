@@ -61,9 +61,13 @@ impl<H: Host> Doors<H> {
         }
     }
 
-    /// Takes all who have connected in time: nobody else will.
-    pub(super) fn take_the_rest(&self) {
-        for (queue, endpoint) in &self.queues {
+    /// Takes all who have connected in time to sockets that nobody else will accept from: a bit for each.
+    pub(super) fn take_the_rest(&self, doors: u32) {
+        for (number, (queue, endpoint)) in (0..).zip(&self.queues) {
+            let is_last = doors == u32::MAX || doors.checked_shr(number).unwrap_or(0) & 1 == 1;
+            if !is_last {
+                continue;
+            }
             accept::accept_the_rest(queue, endpoint, &self.engine);
         }
     }

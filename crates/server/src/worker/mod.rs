@@ -124,11 +124,17 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
         master.send(&ready.encode(), &[])?;
         events.follow(master)?;
     }
+    // All sockets or none have somebody who accepts after us, unless we hear otherwise.
+    let mut closing = 0;
     let order = loop {
         let pause = match events.next().await {
             Event::Order(ToWorker::Pause) => true,
             Event::Order(ToWorker::Resume) => false,
             Event::TogglePause => !paused,
+            Event::Order(ToWorker::Closing { doors }) => {
+                closing |= doors;
+                continue;
+            }
             Event::Emptied => continue,
             Event::Order(order @ (ToWorker::Drain | ToWorker::Stop)) => break order,
         };
@@ -142,8 +148,9 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
         }
     };
     doors.shut().await;
-    if order == ToWorker::Stop {
-        doors.take_the_rest();
+    match order {
+        ToWorker::Stop => doors.take_the_rest(u32::MAX),
+        _ => doors.take_the_rest(closing),
     }
     drop(doors);
     drain(&engine, order, &mut events).await;
@@ -173,7 +180,7 @@ async fn drain<H: Host>(engine: &Engine<H>, mut order: ToWorker, events: &mut Ev
             ToWorker::Stop if after > HEADS_AT_STOP => engine.watches.expire_up_to(Stake::Head),
             ToWorker::Stop => engine.watches.expire_up_to(Stake::Nothing),
             ToWorker::Drain if after > IDLE_AT_DRAIN => engine.watches.expire_up_to(Stake::Nothing),
-            ToWorker::Drain | ToWorker::Pause | ToWorker::Resume => {}
+            ToWorker::Drain | ToWorker::Closing { .. } | ToWorker::Pause | ToWorker::Resume => {}
         }
         if engine.open() <= engine.harakiri.stuck() {
             return;

@@ -226,6 +226,14 @@ pub fn queue(fd: BorrowedFd<'_>) -> io::Result<Option<Queue>> {
     }
 }
 
+/// How many connections wait on a listening socket; where the kernel does not tell, the most that can.
+pub fn waiting(fd: BorrowedFd<'_>) -> usize {
+    let longest = || somaxconn().unwrap_or(u32::from(u16::MAX));
+    let queue = queue(fd).ok().flatten();
+    // One more may come between the question and the answer.
+    queue.map_or_else(longest, |queue| queue.waiting) as usize + 1
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

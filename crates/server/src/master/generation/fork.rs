@@ -2,12 +2,15 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use uwgate_supervisor::StopKind;
 use uwgate_sys::channel::{self, Channel};
+use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{self, Pid, Signal};
 
 use super::{Generation, Hands, Key};
+use crate::listen::Listening;
 use crate::message::{Message, ToWorker, ToZygote};
 
 /// The process that workers are forked from.
@@ -15,7 +18,12 @@ pub(super) struct Zygote {
     pub(super) pid: Pid,
     pub(super) alive: bool,
     channel: Channel,
+    /// It was told to go, and has until then.
+    kill_at: Option<Millis>,
 }
+
+/// A zygote has nothing to finish. One that does not leave waits for a thread of the application.
+const ZYGOTE_MERCY: Duration = Duration::from_secs(5);
 
 impl Zygote {
     pub(super) fn new(pid: Pid, channel: Channel) -> Self {
@@ -23,13 +31,33 @@ impl Zygote {
             pid,
             alive: true,
             channel,
+            kill_at: None,
         }
     }
 
     /// It leaves at the end of its channel. The reading task has another handle of the same socket, so only a
     /// shutdown tells it.
-    pub(super) fn let_go(&self) {
+    pub(super) fn let_go(&mut self) {
         let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
+        self.kill_at.get_or_insert(coarse_now() + ZYGOTE_MERCY);
+    }
+
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.kill_at.filter(|_| self.alive)
+    }
+
+    pub(super) fn handle_time(&mut self, now: Millis) {
+        if self.deadline().is_some_and(|at| at <= now) {
+            tracing::warn!("the zygote (pid: {}) does not leave: killing it", self.pid);
+            self.kill();
+        }
+    }
+
+    pub(super) fn kill(&mut self) {
+        if self.alive {
+            let _ = process::kill(self.pid, Signal::KILL);
+        }
+        self.kill_at = Some(Millis(u64::MAX));
     }
 }
 
@@ -69,10 +97,22 @@ impl Generation {
         let order = ToZygote::Fork { worker, side }.encode();
         zygote.channel.send(&order, &[theirs.as_fd()])?;
         occupant.awaited = true;
-        occupant.gave_up = false;
         occupant.channel = Some(speaking);
         hands.roster.expect();
         Ok(())
+    }
+
+    /// Tells the workers of sockets that nobody will accept from after them.
+    pub(in crate::master) fn close_after(&self, closing: impl Fn(&Listening) -> bool) {
+        let doors = (0..u32::BITS).zip(self.listeners.iter());
+        let doors = doors.filter(|(_, listening)| closing(listening));
+        let doors = doors.fold(0, |all, (number, _)| all | 1 << number);
+        if doors == 0 {
+            return;
+        }
+        for (_, channel) in self.processes() {
+            let _ = channel.send(&ToWorker::Closing { doors }.encode(), &[]);
+        }
     }
 
     /// Asks a worker process to end.

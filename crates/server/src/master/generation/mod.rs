@@ -1,25 +1,22 @@
 //! One generation of the application: a zygote that has loaded it, and the workers forked from there.
 
 mod control;
-mod figures;
 mod fork;
-mod harakiri;
 mod slot;
 mod standing;
 mod succession;
 
 use std::io;
-use std::time::Duration;
+use std::sync::Arc;
 
 use uwgate_config::{Loaded, Options};
 use uwgate_supervisor::{Action, Event, Report, Roster, Status};
 use uwgate_sys::channel;
 use uwgate_sys::clock::{Millis, coarse_now};
-use uwgate_sys::process::{self, Exit, Pid, Signal};
+use uwgate_sys::process::{Exit, Pid};
 use uwgate_sys::record_locks::RecordLocks;
 
 use self::fork::Zygote;
-use self::harakiri::Backstop;
 pub(super) use self::slot::Manner;
 use self::slot::Slot;
 pub(super) use self::standing::{Change, Fault, Key, Standing};
@@ -47,20 +44,16 @@ pub(super) struct Generation {
     lazy_apps: bool,
     loaded: bool,
     apps: u32,
-    /// Of the applications that the options name, in the order in which they are loaded.
-    mountpoints: Vec<String>,
-    begun: Millis,
-    /// How long the applications took to load.
-    load_time: Duration,
     threads: u32,
     zygote: Zygote,
+    /// None any more when it leaves.
+    listeners: Arc<[Listening]>,
     scoreboard: Scoreboard,
     slots: Vec<Slot>,
     /// Workers that a chain reload has yet to replace, one after the other.
     chain: std::collections::VecDeque<u32>,
     /// Workers leave new connections in the queue.
     paused: bool,
-    backstop: Backstop,
 }
 
 impl Generation {
@@ -68,7 +61,7 @@ impl Generation {
     pub(super) fn start<L: Launcher>(
         (number, reloads): (u64, u64),
         loaded: &Loaded,
-        listeners: &[Listening],
+        listeners: Arc<[Listening]>,
         locks: &RecordLocks,
         launcher: &L,
         happenings: &Happenings,
@@ -77,7 +70,13 @@ impl Generation {
         let options = &loaded.options;
         let scoreboard = super::scoreboard(options)?;
         let (ours, theirs) = channel::pair()?;
-        let legacy = bequeath(Some(theirs), &loaded.entries, &scoreboard, locks, listeners)?;
+        let legacy = bequeath(
+            Some(theirs),
+            &loaded.entries,
+            &scoreboard,
+            locks,
+            &listeners,
+        )?;
         let mut command = launcher
             .command(options, &legacy.word)
             .map_err(io::Error::other)?;
@@ -96,16 +95,13 @@ impl Generation {
             lazy_apps: options.workers.lazy_apps || options.workers.lazy,
             loaded: false,
             apps: 0,
-            mountpoints: mountpoints(options),
-            begun: coarse_now(),
-            load_time: Duration::ZERO,
             threads: options.workers.threads.max(1),
             zygote: Zygote::new(pid, speaking),
+            listeners,
             scoreboard,
             slots: slots(options),
             chain: std::collections::VecDeque::new(),
             paused: false,
-            backstop: Backstop::new(options),
         })
     }
 
@@ -125,6 +121,10 @@ impl Generation {
         self.zygote.pid
     }
 
+    pub(super) fn live_zygote(&self) -> Option<Pid> {
+        self.zygote.alive.then_some(self.zygote.pid)
+    }
+
     /// The zygote was reaped.
     pub(super) fn zygote_gone(&mut self) {
         self.zygote.alive = false;
@@ -141,17 +141,30 @@ impl Generation {
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
-        let children = self.slots.iter().filter_map(Slot::deadline);
-        children.chain(self.backstop.deadline()).min()
+        let slots = self.slots.iter().filter_map(Slot::deadline);
+        slots.chain(self.zygote.deadline()).min()
     }
 
-    /// Whether nothing but, at most, a zygote on its way out is left.
+    /// Whether nothing is left.
     pub(super) fn is_gone(&self) -> bool {
-        self.standing == Standing::Leaving && self.slots.iter().all(Slot::is_empty)
+        self.standing == Standing::Leaving
+            && !self.zygote.alive
+            && self.slots.iter().all(Slot::is_empty)
+    }
+
+    /// The sockets that its workers accept from.
+    pub(super) fn listeners(&self) -> impl Iterator<Item = &Listening> {
+        self.listeners.iter()
+    }
+
+    /// The same, to keep.
+    pub(super) fn shared_listeners(&self) -> Arc<[Listening]> {
+        Arc::clone(&self.listeners)
     }
 
     pub(super) fn handle_time(&mut self, hands: &mut Hands<'_>) -> Change {
         let now = coarse_now();
+        self.zygote.handle_time(now);
         let mut change = Change::Nothing;
         for key in self.keys() {
             let Some(slot) = self.slot(key.worker) else {
@@ -160,7 +173,6 @@ impl Generation {
             let actions = slot.at_mut(key.side).child.handle_timer(now);
             change = change.or(self.act(key, actions, hands));
         }
-        self.end_frozen(now);
         change
     }
 
@@ -172,7 +184,6 @@ impl Generation {
         match heard {
             Heard::Message(FromZygote::Loaded { apps }) => {
                 self.loaded = true;
-                self.load_time = coarse_now().since(self.begun);
                 self.apps = apps;
                 if apps == 0 && self.expects_apps && !self.lazy_apps {
                     return no_apps();
@@ -208,7 +219,9 @@ impl Generation {
             return Change::Nothing;
         }
         hands.roster.failed();
-        self.tell(key, Event::SpawnFailed, hands)
+        let change = self.tell(key, Event::SpawnFailed, hands);
+        self.predecessor_gone(key, hands);
+        change
     }
 
     pub(super) fn heard_worker(
@@ -230,7 +243,13 @@ impl Generation {
                 let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
                     return Change::Nothing;
                 };
-                occupant.awaited = false;
+                if !std::mem::take(&mut occupant.awaited) {
+                    // The zygote has said that there is no such process, as the one that told it was killed.
+                    if let Some(channel) = &occupant.channel {
+                        let _ = rustix::net::shutdown(channel, rustix::net::Shutdown::Both);
+                    }
+                    return Change::Nothing;
+                }
                 self.worker_started(key, pid, hands)
             }
             Heard::Message(FromWorker::Ready { apps }) => {
@@ -254,7 +273,7 @@ impl Generation {
             // The master's business.
             Heard::Message(FromWorker::CodeChanged { .. }) => Change::Nothing,
             Heard::Message(FromWorker::Harakiri { replace }) => {
-                self.gave_up(key, replace, hands);
+                self.harakiri(key, replace, hands);
                 Change::Nothing
             }
             Heard::Gone => self.never_started(key, hands),
@@ -314,6 +333,7 @@ impl Generation {
         self.standing = Standing::Leaving;
         // No worker will be replaced, and its sockets must not stay open behind our back.
         self.zygote.let_go();
+        self.listeners = Arc::new([]);
         self.chain.clear();
         for slot in &mut self.slots {
             slot.handover = slot::Handover::None;
@@ -329,9 +349,9 @@ impl Generation {
         for key in self.keys() {
             self.tell(key, event, hands);
         }
-        if !self.loaded && self.zygote.alive {
-            // It may be deep in an import.
-            let _ = process::kill(self.zygote.pid, Signal::KILL);
+        // It may be deep in an import.
+        if !self.loaded || event == Event::Kill {
+            self.zygote.kill();
         }
         Change::Nothing
     }
@@ -409,24 +429,13 @@ impl Generation {
     }
 }
 
-/// The order is that in which Python loads them.
-fn mountpoints(options: &Options) -> Vec<String> {
-    let python = &options.python;
-    let mains = usize::from(python.module.is_some()) + usize::from(python.wsgi_file.is_some());
-    let mounts = python.mount.iter();
-    let mounts = mounts.map(|mount| mount.value.mountpoint.clone());
-    std::iter::repeat_n(String::new(), mains)
-        .chain(mounts)
-        .collect()
-}
-
 fn no_apps() -> Change {
     tracing::error!("the new code has no application");
     Change::Failed(Fault::Ended(End::NoApp.code()))
 }
 
 fn slots(options: &Options) -> Vec<Slot> {
-    let mercy = Duration::from_secs(options.control.worker_reload_mercy.into());
+    let mercy = std::time::Duration::from_secs(options.control.worker_reload_mercy.into());
     let slots = (0..options.workers.processes).map(|_| Slot::new(mercy));
     slots.collect()
 }

@@ -1,0 +1,405 @@
+//! Upgrades of the binary itself: a reload that finds a newer file where it was started from becomes it.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::load::APP;
+use crate::support::process::{alive, children, descriptors, signal};
+use crate::support::wait::{until, until_true};
+use crate::support::{Address, Kind, Load, Request, Server, Setup, TempDir, Way, paths};
+
+/// An installation of its own: the binary and the host module.
+struct Installed {
+    dir: TempDir,
+}
+
+impl Installed {
+    fn new() -> Self {
+        let installed = Self {
+            dir: TempDir::new(),
+        };
+        let module = "libuwgate_python.so";
+        let built = paths::uwgate().with_file_name("deps").join(module);
+        fs::copy(built, installed.dir.join(module)).expect("the host module was built");
+        installed.upgrade();
+        installed
+    }
+
+    fn program(&self) -> PathBuf {
+        self.dir.join("uwgate")
+    }
+
+    /// Puts another copy of the binary in the place of the one there is, as a package does.
+    fn upgrade(&self) {
+        self.put(&paths::uwgate());
+    }
+
+    /// By a process of its own: what other threads start in this moment would inherit a file that is being written,
+    /// and no program can be started from it meanwhile.
+    fn put(&self, program: &Path) {
+        let new = self.dir.join("uwgate.new");
+        let copied = Command::new("cp").arg(program).arg(&new).status();
+        assert!(copied.expect("there is a cp").success());
+        fs::rename(new, self.program()).expect("can be renamed");
+    }
+
+    /// Puts a program there that is none of ours.
+    fn put_script(&self, text: &str) {
+        let new = self.dir.write("script", text);
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("it is ours");
+        self.put(&new);
+    }
+}
+
+fn serving(installed: &Installed, app: &str) -> Setup {
+    Setup::source(Kind::Uwgate, app)
+        .program(&installed.program())
+        .option("processes", 2)
+}
+
+/// Starts and waits until the log names both workers.
+fn start(setup: Setup) -> Server {
+    let server = setup.start();
+    until_true("both workers", || server.workers().len() == 2);
+    server
+}
+
+/// Whether the process runs the file that is at `path` now.
+fn runs(pid: u32, path: &Path) -> bool {
+    let running = fs::metadata(format!("/proc/{pid}/exe")).map(|file| (file.dev(), file.ino()));
+    let there = fs::metadata(path).map(|file| (file.dev(), file.ino()));
+    matches!((running, there), (Ok(running), Ok(there)) if running == there)
+}
+
+/// Reloads and waits until the master is the new binary and has no workers but its own.
+fn upgrade(server: &Server, installed: &Installed) {
+    let before = server.workers();
+    installed.upgrade();
+    server.signal(Signal::HUP);
+    until_true("the master to be the new binary", || {
+        runs(server.process.pid(), &installed.program())
+    });
+    until_true("the workers of the old binary to leave", || {
+        let now = server.workers();
+        now.len() >= 2 && before.iter().all(|pid| !alive(*pid))
+    });
+}
+
+#[test]
+fn a_newer_binary_takes_over_and_no_request_is_lost() {
+    let installed = Installed::new();
+    let server = start(serving(&installed, APP));
+    let (http, uwsgi) = (server.http.clone(), server.socket.clone());
+    let ways = [Way::Close(http.clone()), Way::Keep(http), Way::Uwsgi(uwsgi)];
+    let load = Load::start(&ways, 2, Duration::from_millis(5));
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        load.wait_for(100);
+        upgrade(&server, &installed);
+        until_true("nothing but two workers and their zygote", || {
+            children(server.process.pid()).len() == 3
+        });
+        held.push(descriptors(server.process.pid()));
+    }
+    load.wait_for(100);
+    load.finish().expect_no_loss(400);
+    assert_eq!(
+        held.first(),
+        held.last(),
+        "the master keeps descriptors: {held:?}"
+    );
+}
+
+/// `mv uwgate uwgate.old; cp …/uwgate .` changes the name of the running file.
+#[test]
+fn the_old_binary_may_be_moved_away() {
+    let installed = Installed::new();
+    let server = start(serving(&installed, APP));
+    fs::rename(installed.program(), installed.dir.join("uwgate.old")).expect("can be renamed");
+    upgrade(&server, &installed);
+    server.get("/").expect(200);
+}
+
+/// Each of them would be the end of an instance that became it.
+#[test]
+fn a_file_that_is_no_uwgate_leaves_the_old_binary_serving() {
+    let installed = Installed::new();
+    let server = start(serving(&installed, APP));
+    let master = server.process.pid();
+    let scripts = [
+        "#!/bin/sh\nexit 1\n",
+        "#!/bin/sh\nexit 0\n",
+        "#!/bin/sh\necho '[uwsgi]'\n",
+        "",
+        "no program\n",
+    ];
+    for script in scripts {
+        installed.put_script(script);
+        let said = failures(&server);
+        server.signal(Signal::HUP);
+        until_true("words about the failure", || failures(&server) > said);
+        assert!(alive(master), "after {script:?}");
+        server.get("/").expect(200);
+    }
+    fs::remove_file(installed.program()).expect("can be removed");
+    fs::create_dir(installed.program()).expect("can be made");
+    // There is no newer binary then: an ordinary reload.
+    let before = server.workers();
+    server.signal(Signal::HUP);
+    until_true("an ordinary reload", || {
+        before.iter().all(|pid| !alive(*pid))
+    });
+    server.get("/").expect(200);
+    fs::remove_dir(installed.program()).expect("can be removed");
+    upgrade(&server, &installed);
+    server.get("/").expect(200);
+}
+
+fn failures(server: &Server) -> usize {
+    server.log().matches("FAILED").count()
+}
+
+/// A binary that does not end when it is tried is no obstacle for the next one, and does not outlive the instance.
+#[test]
+fn a_binary_that_hangs_when_tried_is_given_up() {
+    let installed = Installed::new();
+    let mut server = start(serving(&installed, APP));
+    let pid_file = installed.dir.join("hangs");
+    let script = format!(
+        "#!/bin/sh\necho $$ > {0}.new; mv {0}.new {0}\nexec sleep 1000\n",
+        pid_file.display()
+    );
+    let tried = || {
+        until("the trial", || {
+            fs::read_to_string(&pid_file)
+                .ok()?
+                .trim()
+                .parse::<u32>()
+                .ok()
+        })
+    };
+    installed.put_script(&script);
+    server.signal(Signal::HUP);
+    let first = tried();
+    server.get("/").expect(200);
+    upgrade(&server, &installed);
+    until_true("the end of the trial", || !alive(first));
+    fs::remove_file(&pid_file).expect("was there");
+    installed.put_script(&script);
+    server.signal(Signal::HUP);
+    let second = tried();
+    server.stop_with(Signal::TERM);
+    until_true("the end of the trial", || !alive(second));
+}
+
+/// An app that tells its version, which stands in a file that it reads at import.
+const VERSIONED: &str = "\
+import os
+HERE = os.path.dirname(os.path.abspath(__file__))
+exec(open(os.path.join(HERE, 'version')).read())
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return [VERSION.encode()]
+";
+
+fn wait_for_version(server: &Server, version: &str) {
+    until_true(&format!("version {version}"), || {
+        server.get("/").expect(200).text() == version
+    });
+}
+
+/// With `need-app` the zygote ends, without it is there but has nothing to serve.
+#[test]
+fn an_upgrade_with_a_broken_app_keeps_the_old_workers_until_it_is_mended() {
+    for need_app in ["true", "false"] {
+        let installed = Installed::new();
+        let setup = serving(&installed, VERSIONED).option("need-app", need_app);
+        setup.write("version", "VERSION = 'one'");
+        let server = start(setup);
+        wait_for_version(&server, "one");
+        server.dir.write("version", "raise RuntimeError('broken')");
+        installed.upgrade();
+        server.signal(Signal::HUP);
+        server.wait_for_log("RELOAD FAILED");
+        for _ in 0..20 {
+            assert_eq!(
+                server.get("/").expect(200).text(),
+                "one",
+                "need-app = {need_app}"
+            );
+        }
+        server.dir.write("version", "VERSION = 'two'");
+        wait_for_version(&server, "two");
+    }
+}
+
+/// Sockets, users and interpreters are found out about only by the new binary itself, when there is no way back.
+#[test]
+fn an_upgrade_to_a_configuration_that_cannot_be_served_keeps_the_old_workers() {
+    let installed = Installed::new();
+    let server = start(serving(&installed, APP));
+    let ini = server.dir.join("server.ini");
+    let good = fs::read_to_string(&ini).expect("is there");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let port = taken.local_addr().expect("is bound").port();
+    for bad in [
+        format!("http-socket = 127.0.0.1:{port}"),
+        "python = /no/such/python".into(),
+    ] {
+        let said = failures(&server);
+        fs::write(&ini, format!("{good}{bad}\n")).expect("can be written");
+        installed.upgrade();
+        server.signal(Signal::HUP);
+        until_true("words about the failure", || failures(&server) > said);
+        for _ in 0..20 {
+            server.get("/").expect(200);
+        }
+        fs::write(&ini, &good).expect("can be written");
+        upgrade(&server, &installed);
+        server.get("/").expect(200);
+    }
+}
+
+#[test]
+fn a_request_may_last_longer_than_the_upgrade() {
+    let installed = Installed::new();
+    let setup = Setup::app(Kind::Uwgate, "slow.py").program(&installed.program());
+    let server = start(setup.option("processes", 2));
+    let dir = TempDir::new();
+    let mut client = server.client();
+    client.write(Request::get(&format!("/until{}", dir.join("go").display())).bytes());
+    until_true("the request to start", || dir.join("go.started").exists());
+    let before = server.workers();
+    installed.upgrade();
+    server.signal(Signal::HUP);
+    until_true("the idle worker to leave", || {
+        before.iter().filter(|pid| alive(**pid)).count() == 1
+    });
+    // A second upgrade inherits the worker of the first.
+    let between: Vec<u32> = server
+        .workers()
+        .into_iter()
+        .filter(|pid| !before.contains(pid))
+        .collect();
+    installed.upgrade();
+    server.signal(Signal::HUP);
+    until_true("the next workers to leave", || {
+        !between.is_empty() && between.iter().all(|pid| !alive(*pid))
+    });
+    dir.write("go", "");
+    let busy = client.response("GET").expect(200);
+    assert!(before.contains(&busy.text().parse().expect("a pid")));
+    drop(client);
+    until_true("the last old worker to leave", || {
+        before.iter().all(|pid| !alive(*pid))
+    });
+}
+
+/// Whatever the upgrade has come to when the signal arrives.
+#[test]
+fn a_stop_during_an_upgrade_is_obeyed() {
+    let installed = Installed::new();
+    for delay in [0, 10, 40, 100, 250] {
+        let mut server = start(serving(&installed, APP));
+        let workers = server.workers();
+        installed.upgrade();
+        server.signal(Signal::HUP);
+        std::thread::sleep(Duration::from_millis(delay));
+        let status = server.stop_with(Signal::TERM);
+        assert_eq!(status.code(), Some(0), "{status} after {delay} ms");
+        until_true("the workers to end", || {
+            workers.iter().all(|pid| !alive(*pid))
+        });
+    }
+}
+
+/// No signal with a meaning for an instance may find its master unprepared.
+#[test]
+fn signals_during_an_upgrade_do_no_harm() {
+    let installed = Installed::new();
+    let server = start(serving(&installed, APP));
+    let master = server.process.pid();
+    let signals = [
+        Signal::USR1,
+        Signal::USR2,
+        Signal::ALARM,
+        Signal::URG,
+        Signal::WINCH,
+    ];
+    installed.upgrade();
+    server.signal(Signal::HUP);
+    until_true("the master to be the new binary", || {
+        for each in signals {
+            signal(master, each);
+        }
+        runs(master, &installed.program())
+    });
+    for each in signals.into_iter().cycle().take(500) {
+        signal(master, each);
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    server.get("/").expect(200);
+}
+
+#[test]
+fn sockets_come_and_go_with_an_upgrade() {
+    let installed = Installed::new();
+    let setup = serving(&installed, APP);
+    let [first, second] = ["first.sock", "second.sock"].map(|name| setup.dir().join(name));
+    let server = start(setup.option("http-socket", first.display()));
+    let ini = server.dir.join("server.ini");
+    let text = fs::read_to_string(&ini).expect("is there");
+    fs::write(&ini, text.replace("first.sock", "second.sock")).expect("can be written");
+    upgrade(&server, &installed);
+    let [first, second] = [first, second].map(Address::Unix);
+    crate::support::Client::connect(&second)
+        .send(&Request::get("/"))
+        .expect(200);
+    until_true("the removed socket to be closed", || {
+        first.connect().is_err()
+    });
+    server.get("/").expect(200);
+}
+
+/// Started by root, the instance is somebody else when it becomes the new binary.
+#[test]
+fn an_upgrade_after_the_user_was_dropped() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: only root can become another user");
+        return;
+    }
+    let installed = Installed::new();
+    let setup = serving(&installed, APP).option("uid", "nobody");
+    let server = start(setup.option("gid", "nogroup"));
+    upgrade(&server, &installed);
+    server.get("/").expect(200);
+    let owner = fs::metadata(format!("/proc/{}/task", server.workers()[0]))
+        .expect("it lives")
+        .uid();
+    assert_ne!(owner, 0);
+}
+
+/// A link to the version of the day, as some installations have it.
+#[test]
+fn a_link_that_points_elsewhere_is_no_upgrade() {
+    let installed = Installed::new();
+    let link = installed.dir.join("current");
+    symlink(installed.program(), &link).expect("can be made");
+    let server = start(
+        Setup::source(Kind::Uwgate, APP)
+            .program(&link)
+            .option("processes", 2),
+    );
+    let before = server.workers();
+    server.signal(Signal::HUP);
+    until_true("an ordinary reload", || {
+        before.iter().all(|pid| !alive(*pid))
+    });
+    assert!(!server.log().contains("binary reloading"));
+    server.get("/").expect(200);
+}
