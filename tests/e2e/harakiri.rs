@@ -208,3 +208,17 @@ fn the_application_may_set_its_own_clock() {
         wait_until_gone(before);
     }
 }
+
+#[test]
+fn a_worker_that_was_stopped_is_ended_by_the_master() {
+    let server = setup(Kind::Uwgate).start();
+    let before = served_by(&server);
+    let mut client = server.client();
+    client.write(Request::get("/stream").bytes()).head();
+    assert_eq!(client.chunk().as_deref(), Some(&b"some"[..]));
+    process::signal(before, rustix::process::Signal::STOP);
+    assert!(client.at_end());
+    let line = format!("*** HARAKIRI ON WORKER 1 (pid: {before}, try: 1, graceful: no) ***");
+    server.wait_for_log(&line);
+    assert_ne!(served_by(&server), before);
+}

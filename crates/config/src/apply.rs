@@ -44,8 +44,12 @@ pub(crate) fn apply(entries: &[Entry]) -> (Options, Vec<Finding>) {
     if known.iter().any(|(_, row)| row.implies_master) {
         application.options.workers.master = true;
     }
-    let is_socket =
-        |(_, row): &&(&Entry, &Row)| matches!(row.support, Support::Stored(Store::Socket(_)));
+    let is_socket = |(_, row): &&(&Entry, &Row)| {
+        matches!(
+            row.support,
+            Support::Stored(Store::Socket(_) | Store::Addresses(_))
+        )
+    };
     for (entry, row) in known.iter().filter(|pair| !is_socket(pair)) {
         application.entry(entry, row);
     }
@@ -138,6 +142,12 @@ impl Application {
             }
             Store::Paths(field) => {
                 field(options).push(located_path(required(value, row)?));
+                Ok(None)
+            }
+            Store::Addresses(field) => {
+                let text = required(value, row)?;
+                let address = address::parse(text, options.sockets.abstract_socket)?;
+                field(options).push(Located::new(address, entry.origin.clone()));
                 Ok(None)
             }
             Store::Parsed(read) => read(options, entry),

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::address::{Protocol, SocketSpec};
+use crate::address::{Address, Protocol, SocketSpec};
 pub use crate::log_format::{LogFormat, Piece, Place, VARIABLES, Value, Variable};
 pub use crate::log_target::{Change, Encoder, LogTo, Logger, Route, Sink, Template, TemplatePiece};
 use crate::origin::Located;
@@ -32,6 +32,8 @@ pub struct Options {
     pub harakiri: Harakiri,
     /// The HTTP side of `http-socket`.
     pub http: Http,
+    /// What the instance tells about itself.
+    pub stats: Stats,
 }
 
 impl Options {
@@ -505,4 +507,21 @@ impl Default for Http {
             http_trust_forwarded: Vec::new(),
         }
     }
+}
+
+/// What the instance tells about itself, and where.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Stats {
+    /// Addresses that serve the JSON.
+    pub stats: Vec<Located<Address>>,
+    /// They speak HTTP.
+    pub stats_http: bool,
+    /// The JSON has no white space.
+    pub stats_minified: bool,
+    /// The JSON does not say what each core does.
+    pub stats_no_cores: bool,
+    /// The variables of running requests are shown as they are.
+    pub stats_show_secrets: bool,
+    /// Addresses that serve `/metrics` (and the JSON) over HTTP.
+    pub prometheus_listen: Vec<Located<Address>>,
 }

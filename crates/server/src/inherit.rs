@@ -144,8 +144,9 @@ impl Inherited {
 }
 
 /// Whether somebody may ask what a worker is doing: the stats server, or harakiri.
-pub(crate) fn shows_requests(_options: &Options) -> bool {
-    false
+pub(crate) fn shows_requests(options: &Options) -> bool {
+    let stats = &options.stats;
+    !(stats.stats.is_empty() && stats.prometheus_listen.is_empty())
 }
 
 fn unexpected(word: &str) -> io::Error {

@@ -28,6 +28,7 @@ pub mod master;
 pub mod message;
 pub mod privileges;
 pub mod scoreboard;
+mod stats;
 pub mod title;
 pub mod worker;
 pub mod zygote;

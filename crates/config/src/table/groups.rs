@@ -251,14 +251,14 @@ pub(super) const GROUPS: &[Group] = &[
     without(
         "stats",
         "Statistics",
-        "no effect yet: there is no statistics server",
-        "",
+        "no effect: the stats server has the instance's own figures only, and always all of them",
+        "Prometheus can fetch /metrics: write stats-http, or prometheus-listen",
     ),
     without(
         "metrics",
         "Metrics senders",
         "no effect: metrics are not sent anywhere",
-        "",
+        "let Prometheus (or an agent) fetch /metrics: write stats-http, or prometheus-listen",
     ),
     refused(
         "async",

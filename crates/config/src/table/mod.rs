@@ -16,6 +16,7 @@ mod log;
 mod process;
 mod python;
 mod sockets;
+mod stats;
 mod workers;
 
 use std::collections::HashMap;
@@ -24,7 +25,7 @@ use std::sync::LazyLock;
 
 pub use groups::{Effect, Group};
 
-use crate::address::Protocol;
+use crate::address::{Address, Protocol};
 use crate::entry::Entry;
 use crate::options::Options;
 use crate::origin::Located;
@@ -131,6 +132,8 @@ pub enum Store {
     Path(fn(&mut Options) -> &mut Option<Located<PathBuf>>),
     /// Paths that add up.
     Paths(fn(&mut Options) -> &mut Vec<Located<PathBuf>>),
+    /// Addresses that add up; read with the sockets.
+    Addresses(fn(&mut Options) -> &mut Vec<Located<Address>>),
     /// A form of its own. Gives back what is odd about the value, if anything.
     Parsed(fn(&mut Options, &Entry) -> Result<Option<Problem>, Problem>),
     /// A socket; `None` speaks what `protocol` says. Sockets are read last, when `protocol` is known.
@@ -346,6 +349,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "HTTP",
         rows: http::ROWS,
+    },
+    Section {
+        title: "Statistics",
+        rows: stats::ROWS,
     },
     Section {
         title: "Configuration language",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::common::{Directory, Run};
 use uwgate_config::options::{EnvChange, Mount};
-use uwgate_config::{Address, Finding, Loaded, Options, Protocol, Severity, load};
+use uwgate_config::{Address, Finding, Loaded, Located, Options, Protocol, Severity, load};
 
 /// Loads one ini file (or what else `name` says) by its absolute name.
 fn loaded(name: &str, text: &str) -> Result<Loaded, Vec<Finding>> {
@@ -61,7 +61,8 @@ fn every_field_has_its_option() {
          http-trust-forwarded = 127.0.0.1, 10.0.0.0/8\nuwsgi-trust = unix\nplugins = http,python312\n\
          pidfile = /run/a.pid\nmaster-fifo = /run/0\nmaster-fifo = /run/1\ntouch-reload = /srv/x\n\
          python-autoreload = 3\npy-auto-reload-ignore = json\nworker-reload-mercy = 8\nreload-mercy = 9\n\
-         fs-reload = /srv\nexit-on-reload = true\n",
+         fs-reload = /srv\nexit-on-reload = true\nstats = :9191\nstats-server = @name\n\
+         stats-min = true\nstats-no-cores = true\nprometheus-listen = 127.0.0.1:9117\n",
     );
     let Options {
         sockets,
@@ -73,6 +74,7 @@ fn every_field_has_its_option() {
         limits,
         harakiri,
         http,
+        stats,
     } = options;
     let addresses: Vec<_> = sockets
         .sockets
@@ -95,6 +97,16 @@ fn every_field_has_its_option() {
     assert_eq!(sockets.chown_socket.unwrap().group.as_deref(), Some("adm"));
     assert_eq!((workers.processes, workers.threads), (4, 2));
     assert!(workers.master && workers.lazy_apps && workers.need_app && !workers.lazy);
+    let shown = |addresses: &[Located<Address>]| {
+        addresses
+            .iter()
+            .map(|it| it.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&stats.stats), [":9191", "@name"]);
+    assert_eq!(shown(&stats.prometheus_listen), ["127.0.0.1:9117"]);
+    assert!(stats.stats_minified && stats.stats_no_cores && !stats.stats_http);
+    assert!(!stats.stats_show_secrets);
     assert_eq!(*python.module.unwrap(), "pkg.mod:app");
     let mounts: Vec<_> = python.mount.into_iter().map(|mount| mount.value).collect();
     let mount = |mountpoint: &str, app: &str| Mount {

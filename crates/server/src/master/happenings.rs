@@ -18,6 +18,8 @@ pub(super) enum Happening {
     /// A child process may have ended.
     Child,
     Wish(Wish),
+    /// A stats client is there.
+    Stats(tokio::sync::oneshot::Sender<crate::stats::Snapshot>),
     Zygote {
         number: u64,
         heard: Heard<FromZygote>,

@@ -12,6 +12,7 @@ mod pidfile;
 mod report;
 mod sources;
 mod start;
+mod stats;
 mod surroundings;
 mod systemd;
 mod tick;
@@ -37,6 +38,7 @@ use self::happenings::{Happening, Happenings, Heard};
 pub use self::heritage::Heritage;
 use self::pidfile::Pidfiles;
 use self::sources::Sources;
+use self::stats::Stats;
 use self::surroundings::{Phase, Surroundings};
 use self::tick::Tick;
 use self::upgrade::Upgrade;
@@ -162,6 +164,7 @@ fn supervise<L: Launcher>(
             sources,
             locks,
             reloads_before: reloads,
+            stats: Stats::open(options, &happenings).map_err(io::Error::other)?,
             happenings,
             generations: Vec::new(),
             next_number: 1,
@@ -220,6 +223,7 @@ struct Master<'l, L> {
     entries: Vec<Entry>,
     happenings: Happenings,
     sources: Sources,
+    stats: Stats,
     /// Oldest first: at most one serving and one rising, any number leaving.
     generations: Vec<Generation>,
     next_number: u64,
@@ -295,6 +299,7 @@ impl<L: Launcher> Master<'_, L> {
     fn leave(&mut self, code: i32) -> i32 {
         self.forget_upgrade();
         self.close_sockets();
+        self.stats.close(self.vacuum);
         if self.vacuum {
             self.pidfiles.remove();
         }
@@ -349,6 +354,7 @@ impl<L: Launcher> Master<'_, L> {
         match happening {
             Happening::Child => self.reap(),
             Happening::Wish(wish) => self.grant(wish),
+            Happening::Stats(reply) => self.tell_stats(reply),
             Happening::Zygote { number, heard } => self.heard_zygote(number, heard),
             Happening::Worker {
                 heard: Heard::Message(FromWorker::CodeChanged { seconds, nanos }),
@@ -503,6 +509,7 @@ impl<L: Launcher> Master<'_, L> {
     fn promote(&mut self, number: u64) {
         self.zygote_wait = ZYGOTE_WAIT;
         self.reload_at = None;
+        self.stats.risen();
         if !std::mem::replace(&mut self.announced, true) {
             self.pidfiles.write_safe();
         }
@@ -569,6 +576,7 @@ impl<L: Launcher> Master<'_, L> {
 
     /// Says so, and sees to it that workers which cannot be replaced do not remain so.
     fn reload_failed(&mut self, why: &str) {
+        self.stats.reload_failed();
         tracing::error!("RELOAD FAILED: {why}");
         match self.veterans.are_serving() {
             true => self.try_again(),
@@ -631,6 +639,7 @@ impl<L: Launcher> Master<'_, L> {
         self.reload_mercy = reload_mercy(options);
         self.tick = Tick::new(options);
         self.sources.renew(options, &self.happenings);
+        self.stats.renew(options, &self.happenings);
         self.entries.clone_from(&loaded.entries);
     }
 
@@ -695,6 +704,8 @@ impl<L: Launcher> Master<'_, L> {
 
     /// Forgets generations of which nothing is left but, at most, a zygote on its way out.
     fn bury_generations(&mut self) {
-        self.generations.retain(|it| !it.is_gone());
+        for gone in self.generations.extract_if(.., |it| it.is_gone()) {
+            self.stats.bury(&gone);
+        }
     }
 }

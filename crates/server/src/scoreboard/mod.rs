@@ -40,6 +40,9 @@ uwgate_sys::shared_struct! {
         pub connections: AtomicU64,
         /// 1 while the process takes new connections; on the line of its first core.
         pub accepting: AtomicU64,
+        /// Microseconds of a request, as the moving average that uWSGI shows: each request counts as much as all
+        /// before it.
+        pub average: AtomicU64,
     }
 }
 
@@ -121,6 +124,13 @@ impl Core {
     pub(crate) fn end(&self, micros: u64, outcome: &Outcome) {
         self.busy_since.store(0, Ordering::Relaxed);
         add(&self.running, micros);
+        let average = self.average.load(Ordering::Relaxed);
+        let average = if average == 0 {
+            micros
+        } else {
+            (average + micros) / 2
+        };
+        self.average.store(average, Ordering::Relaxed);
         add(&self.sent, outcome.sent);
         add(&self.exceptions, u64::from(outcome.raised));
         add(&self.write_errors, u64::from(outcome.write_error));

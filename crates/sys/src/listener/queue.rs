@@ -13,6 +13,9 @@ pub struct Queue {
     pub waiting: u32,
     /// How many may wait before the kernel turns new ones away.
     pub max: u32,
+    /// How many the kernel has turned away since the socket was made. Of a unix socket it does not tell; there whoever
+    /// connects waits, or is told at once.
+    pub dropped: u32,
 }
 
 /// The longest queue the kernel grants (`net.core.somaxconn`).
@@ -45,7 +48,33 @@ pub(super) fn of_tcp(fd: BorrowedFd<'_>) -> io::Result<Queue> {
     Ok(Queue {
         waiting: info.tcpi_unacked,
         max: info.tcpi_sacked,
+        dropped: drops(fd).unwrap_or_default(),
     })
+}
+
+/// Place in what SO_MEMINFO tells (`enum` beside `SK_MEMINFO_VARS` in the kernel's `sock_diag.h`).
+const SK_MEMINFO_DROPS: usize = 8;
+
+/// What the kernel has dropped at a socket; of a listening one, connections.
+fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut info = [0_u32; SK_MEMINFO_DROPS + 1];
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the pointer and size are those of `info`, which outlives the call.
+    let result = unsafe {
+        let info = info.as_mut_ptr().cast();
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info,
+            &raw mut len,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let [.., drops] = info;
+    Ok(drops)
 }
 
 /// Of a listening unix socket only the kernel's socket diagnosis tells (sock_diag(7)), the source of `ss -x`.
@@ -108,6 +137,7 @@ fn queue_in_answer(answer: &[u8]) -> Option<Queue> {
             return Some(Queue {
                 waiting: u32_at(attributes, 4)?,
                 max: u32_at(attributes, 8)?,
+                dropped: 0,
             });
         }
         attributes = attributes.get(len.max(4).next_multiple_of(4)..)?;

@@ -7,6 +7,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
+use std::time::Duration;
 
 use uwgate_sys::listener::{Address, Bind, Listener, Queue, adopt, bind};
 use uwgate_sys::socket::{self, PeerAddr};
@@ -80,7 +81,7 @@ fn every_tcp_option_is_understood_by_the_kernel() {
     let options = Bind {
         freebind: true,
         keepalive: true,
-        defer_accept: Some(std::time::Duration::from_secs(4)),
+        defer_accept: Some(Duration::from_secs(4)),
         fast_open: Some(16),
         send_buffer: Some(1 << 16),
         receive_buffer: Some(1 << 16),
@@ -238,13 +239,21 @@ fn the_queue_is_told_for_tcp_and_unix() {
     let listener = bind(&Address::Tcp((Ipv4Addr::LOCALHOST, 0).into()), &options).unwrap();
     assert_eq!(
         listener.queue().unwrap(),
-        Some(Queue { waiting: 0, max: 7 })
+        Some(Queue {
+            waiting: 0,
+            max: 7,
+            dropped: 0
+        })
     );
     let _clients =
         [(); 2].map(|()| TcpStream::connect((Ipv4Addr::LOCALHOST, port(&listener))).unwrap());
     assert_eq!(
         listener.queue().unwrap(),
-        Some(Queue { waiting: 2, max: 7 })
+        Some(Queue {
+            waiting: 2,
+            max: 7,
+            dropped: 0
+        })
     );
 
     let path = directory.file("s");
@@ -252,12 +261,40 @@ fn the_queue_is_told_for_tcp_and_unix() {
     let Some(queue) = listener.queue().unwrap() else {
         return; // a kernel without unix_diag
     };
-    assert_eq!(queue, Queue { waiting: 0, max: 7 });
+    assert_eq!(
+        queue,
+        Queue {
+            waiting: 0,
+            max: 7,
+            dropped: 0
+        }
+    );
     let _clients = [(); 3].map(|()| UnixStream::connect(&path).unwrap());
     assert_eq!(
         listener.queue().unwrap(),
-        Some(Queue { waiting: 3, max: 7 })
+        Some(Queue {
+            waiting: 3,
+            max: 7,
+            dropped: 0
+        })
     );
+}
+
+/// Of a queue for one the kernel keeps two; whoever comes then is not answered.
+#[test]
+fn who_finds_a_full_tcp_queue_is_counted() {
+    let options = Bind {
+        backlog: 1,
+        ..Bind::default()
+    };
+    let listener = bind(&Address::Tcp((Ipv4Addr::LOCALHOST, 0).into()), &options).unwrap();
+    let address = (Ipv4Addr::LOCALHOST, port(&listener)).into();
+    let moment = Duration::from_millis(200);
+    let clients: Vec<_> = std::iter::from_fn(|| TcpStream::connect_timeout(&address, moment).ok())
+        .take(100)
+        .collect();
+    assert!(clients.len() < 100);
+    assert!(listener.queue().unwrap().unwrap().dropped > 0);
 }
 
 #[test]

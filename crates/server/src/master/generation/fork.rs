@@ -97,6 +97,7 @@ impl Generation {
         let order = ToZygote::Fork { worker, side }.encode();
         zygote.channel.send(&order, &[theirs.as_fd()])?;
         occupant.awaited = true;
+        occupant.gave_up = false;
         occupant.channel = Some(speaking);
         hands.roster.expect();
         Ok(())

@@ -1,13 +1,16 @@
 //! One generation of the application: a zygote that has loaded it, and the workers forked from there.
 
 mod control;
+mod figures;
 mod fork;
+mod harakiri;
 mod slot;
 mod standing;
 mod succession;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use uwgate_config::{Loaded, Options};
 use uwgate_supervisor::{Action, Event, Report, Roster, Status};
@@ -17,6 +20,7 @@ use uwgate_sys::process::{Exit, Pid};
 use uwgate_sys::record_locks::RecordLocks;
 
 use self::fork::Zygote;
+use self::harakiri::Backstop;
 pub(super) use self::slot::Manner;
 use self::slot::Slot;
 pub(super) use self::standing::{Change, Fault, Key, Standing};
@@ -44,6 +48,11 @@ pub(super) struct Generation {
     lazy_apps: bool,
     loaded: bool,
     apps: u32,
+    /// Of the applications that the options name, in the order in which they are loaded.
+    mountpoints: Vec<String>,
+    begun: Millis,
+    /// How long the applications took to load.
+    load_time: Duration,
     threads: u32,
     zygote: Zygote,
     /// None any more when it leaves.
@@ -54,6 +63,7 @@ pub(super) struct Generation {
     chain: std::collections::VecDeque<u32>,
     /// Workers leave new connections in the queue.
     paused: bool,
+    backstop: Backstop,
 }
 
 impl Generation {
@@ -95,6 +105,9 @@ impl Generation {
             lazy_apps: options.workers.lazy_apps || options.workers.lazy,
             loaded: false,
             apps: 0,
+            mountpoints: mountpoints(options),
+            begun: coarse_now(),
+            load_time: Duration::ZERO,
             threads: options.workers.threads.max(1),
             zygote: Zygote::new(pid, speaking),
             listeners,
@@ -102,6 +115,7 @@ impl Generation {
             slots: slots(options),
             chain: std::collections::VecDeque::new(),
             paused: false,
+            backstop: Backstop::new(options),
         })
     }
 
@@ -142,7 +156,8 @@ impl Generation {
 
     pub(super) fn deadline(&self) -> Option<Millis> {
         let slots = self.slots.iter().filter_map(Slot::deadline);
-        slots.chain(self.zygote.deadline()).min()
+        let others = [self.zygote.deadline(), self.backstop.deadline()];
+        slots.chain(others.into_iter().flatten()).min()
     }
 
     /// Whether nothing is left.
@@ -173,6 +188,7 @@ impl Generation {
             let actions = slot.at_mut(key.side).child.handle_timer(now);
             change = change.or(self.act(key, actions, hands));
         }
+        self.end_frozen(now);
         change
     }
 
@@ -184,6 +200,7 @@ impl Generation {
         match heard {
             Heard::Message(FromZygote::Loaded { apps }) => {
                 self.loaded = true;
+                self.load_time = coarse_now().since(self.begun);
                 self.apps = apps;
                 if apps == 0 && self.expects_apps && !self.lazy_apps {
                     return no_apps();
@@ -273,7 +290,7 @@ impl Generation {
             // The master's business.
             Heard::Message(FromWorker::CodeChanged { .. }) => Change::Nothing,
             Heard::Message(FromWorker::Harakiri { replace }) => {
-                self.harakiri(key, replace, hands);
+                self.gave_up(key, replace, hands);
                 Change::Nothing
             }
             Heard::Gone => self.never_started(key, hands),
@@ -429,13 +446,24 @@ impl Generation {
     }
 }
 
+/// The order is that in which Python loads them.
+fn mountpoints(options: &Options) -> Vec<String> {
+    let python = &options.python;
+    let mains = usize::from(python.module.is_some()) + usize::from(python.wsgi_file.is_some());
+    let mounts = python.mount.iter();
+    let mounts = mounts.map(|mount| mount.value.mountpoint.clone());
+    std::iter::repeat_n(String::new(), mains)
+        .chain(mounts)
+        .collect()
+}
+
 fn no_apps() -> Change {
     tracing::error!("the new code has no application");
     Change::Failed(Fault::Ended(End::NoApp.code()))
 }
 
 fn slots(options: &Options) -> Vec<Slot> {
-    let mercy = std::time::Duration::from_secs(options.control.worker_reload_mercy.into());
+    let mercy = Duration::from_secs(options.control.worker_reload_mercy.into());
     let slots = (0..options.workers.processes).map(|_| Slot::new(mercy));
     slots.collect()
 }

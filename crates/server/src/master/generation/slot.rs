@@ -49,6 +49,8 @@ pub(super) struct Occupant {
     pub(super) awaited: bool,
     /// What a graceful stop means for it.
     pub(super) farewell: ToWorker,
+    /// It has given up a request, and goes by itself.
+    pub(super) gave_up: bool,
 }
 
 /// A worker that has served may die a few times at no cost; one that cannot even start is tried ever more slowly.
@@ -135,6 +137,7 @@ impl Occupant {
             life: 0,
             awaited: false,
             farewell: ToWorker::Drain,
+            gave_up: false,
         }
     }
 

@@ -36,17 +36,6 @@ impl Generation {
         self.start_successor(worker, manner, hands);
     }
 
-    /// A worker has given up a request.
-    pub(super) fn harakiri(&mut self, key: Key, replace: bool, hands: &mut Hands<'_>) {
-        if let Some(seat) = self.scoreboard.seat(key.worker) {
-            seat.harakiris.fetch_add(1, Ordering::Relaxed);
-        }
-        let is_current = |slot: &mut super::Slot| slot.current_side() == key.side;
-        if replace && self.slot(key.worker).is_some_and(is_current) {
-            self.replace(key.worker, Manner::Graceful, &"harakiri", hands);
-        }
-    }
-
     /// Has all workers replaced at once.
     pub(in crate::master) fn replace_all(
         &mut self,

@@ -46,7 +46,7 @@ enum Step {
 }
 
 /// How long an application may take to notice that its client is gone.
-const AFTER_CUT: Duration = Duration::from_secs(5);
+const AFTER_CUT: Duration = Duration::from_secs(2);
 
 /// How soon a request is looked at again whose time is up at no harm.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -177,8 +177,8 @@ mod tests {
             ..sight(1, 0)
         };
         let (verdict, next) = judge.judge(0, slow, Millis(10_000), || true);
-        assert_eq!((verdict, next), (Some(Verdict::Cut), Some(Millis(15_000))));
-        let (verdict, _) = judge.judge(0, slow, Millis(15_000), || true);
+        assert_eq!((verdict, next), (Some(Verdict::Cut), Some(Millis(12_000))));
+        let (verdict, _) = judge.judge(0, slow, Millis(12_000), || true);
         assert_eq!(verdict, Some(Verdict::End));
     }
 
