@@ -50,7 +50,26 @@ impl<'b> BlockWriter<'b> {
     /// [`Error::EmptyKey`], [`Error::VarTooLong`] or [`Error::BlockTooLarge`].
     #[inline]
     pub fn push(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
-        self.push_parts(&[key], &[value])
+        if key.is_empty() {
+            let at = self.end - self.block;
+            return Err(Error::EmptyKey { at });
+        }
+        let too_long = |_| Error::VarTooLong;
+        let key_len = u16::try_from(key.len()).map_err(too_long)?.to_le_bytes();
+        let value_len = u16::try_from(value.len()).map_err(too_long)?.to_le_bytes();
+        let size = 4 + key.len() + value.len();
+        if self.end - self.block + size > MAX_BLOCK {
+            return Err(Error::BlockTooLarge);
+        }
+        self.out.truncate(self.end);
+        self.out.reserve(size);
+        self.out.extend_from_slice(&key_len);
+        self.out.extend_from_slice(key);
+        self.out.extend_from_slice(&value_len);
+        self.out.extend_from_slice(value);
+        self.end += size;
+        self.count += 1;
+        Ok(())
     }
 
     /// Appends one variable whose key and value are the given pieces joined.
