@@ -118,6 +118,7 @@ fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
         // Its own command line is nobody's business.
         title::started_as(&launcher.command_line().to_string_lossy());
     }
+    uwgate_server::log::adopt_style(&loaded.options);
     tracing::info!(
         "*** Starting uwgate {} (pid: {}) ***",
         env!("CARGO_PKG_VERSION"),

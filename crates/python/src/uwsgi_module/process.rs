@@ -57,8 +57,7 @@ impl Process {
 
     /// Writes a line to the log.
     fn log(&self, message: &str) -> bool {
-        let mut line = message.as_bytes().to_vec();
-        uwgate_server::log::write_line(&mut line);
+        uwgate_server::log::write_as_server(message);
         true
     }
 

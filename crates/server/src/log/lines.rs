@@ -201,6 +201,11 @@ pub(super) fn own_line(message: &str) -> Vec<u8> {
     line
 }
 
+/// Writes a line in the form of the server's own, on behalf of the application (`uwsgi.log`).
+pub fn write_as_server(message: &str) {
+    outlet::write_line(&mut own_line(message));
+}
+
 /// The JSON object of a line that a program has written which knows nothing of `log-json`.
 pub(super) fn foreign_line(pid: i32, text: &[u8]) -> Vec<u8> {
     let mut object = Object::begin_for("app", pid);

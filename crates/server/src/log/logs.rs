@@ -248,18 +248,12 @@ impl Logs {
             Way::Direct(None) => {
                 tracing::info!("there is no log file to reopen: lines go to standard error");
             }
-            Way::Direct(Some(file)) => match file.open() {
-                Ok(opened) => {
-                    tracing::info!("logsize: {}, triggering log-reopen...", file.size());
-                    let _ = outlet::over_stdio(opened.as_fd());
-                    self.share.begin_epoch();
+            Way::Direct(Some(file)) => {
+                tracing::info!("logsize: {}, triggering log-reopen...", stderr_size());
+                if self.begin(file) {
                     tracing::info!("{} reopened.", file.path().display());
                 }
-                Err(error) => tracing::error!(
-                    "cannot reopen {}: {error}; the old file goes on",
-                    file.path().display()
-                ),
-            },
+            }
             Way::Collected(collector) => collector.reopen(),
         }
     }
@@ -270,20 +264,33 @@ impl Logs {
             Way::Direct(None) => {
                 tracing::info!("there is no log file to rotate: lines go to standard error");
             }
-            Way::Direct(Some(file)) => {
-                let size = file.size();
-                match file.move_away(coarse_realtime().as_secs()) {
-                    Ok(backup) => {
-                        let backup = backup.display();
-                        tracing::info!("logsize: {size}, triggering rotation to {backup}...");
-                        self.reopen();
-                    }
-                    Err(error) => {
-                        tracing::error!("cannot rotate {}: {error}", file.path().display());
-                    }
+            Way::Direct(Some(file)) => match file.move_away(coarse_realtime().as_secs()) {
+                Ok(backup) => {
+                    let (size, backup) = (stderr_size(), backup.display());
+                    tracing::info!("logsize: {size}, triggering rotation to {backup}...");
+                    self.begin(file);
                 }
-            }
+                Err(error) => tracing::error!("cannot rotate {}: {error}", file.path().display()),
+            },
             Way::Collected(collector) => collector.rotate(),
+        }
+    }
+
+    /// Has all processes write to the file that has the name now. Whether there is one.
+    fn begin(&self, file: &LogFile) -> bool {
+        match file
+            .open()
+            .and_then(|opened| outlet::over_stdio(opened.as_fd()))
+        {
+            Ok(()) => {
+                self.share.begin_epoch();
+                true
+            }
+            Err(error) => {
+                let path = file.path().display();
+                tracing::error!("cannot reopen {path}: {error}; the old file goes on");
+                false
+            }
         }
     }
 
@@ -324,6 +331,11 @@ impl Logs {
             Way::Collected(collector) => Some((collector.pipes(), &self.originals)),
         }
     }
+}
+
+/// Bytes of the file behind standard error.
+fn stderr_size() -> i64 {
+    rustix::fs::fstat(rustix::stdio::stderr()).map_or(0, |stat| stat.st_size)
 }
 
 /// Lines that have come are written before the process ends, and what it still says goes where it went at first.

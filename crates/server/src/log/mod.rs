@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use uwgate_config::Options;
 
 pub(crate) use collector::{Originals, Pipe, Pipes};
-pub use lines::{Stream, write_printed};
+pub use lines::{Stream, write_as_server, write_printed};
 pub(crate) use logs::{LeftPipes, Logs, bequeath};
 pub use outlet::write_line;
 pub(crate) use share::LogShare;
@@ -30,6 +30,11 @@ pub(crate) use share::LogShare;
 /// Called once at the start of each role; a second call changes nothing.
 pub fn init() {
     let _ = tracing::subscriber::set_global_default(lines::Lines);
+}
+
+/// Has this process write its own lines in the form that the options say.
+pub fn adopt_style(options: &Options) {
+    lines::adopt(&options.log);
 }
 
 /// Has this process, which has inherited its log, write it as the options say. Works once in a process.

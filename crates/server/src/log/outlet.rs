@@ -77,11 +77,13 @@ struct Line {
     lost: AtomicU64,
     /// Only a part of the last one was taken.
     torn: AtomicBool,
+    patience: Duration,
 }
 
 impl Line {
-    const fn new() -> Self {
+    const fn new(patience: Duration) -> Self {
         Self {
+            patience,
             kind: AtomicU8::new(Kind::Unknown as u8),
             lost: AtomicU64::new(0),
             torn: AtomicBool::new(false),
@@ -102,7 +104,12 @@ impl Line {
         match self.kind(fd) {
             Kind::Unknown | Kind::Whole => {
                 // Nobody left to tell.
-                let _ = pour(fd, text, |fd, rest| rustix::io::write(fd, rest), PATIENCE);
+                let _ = pour(
+                    fd,
+                    text,
+                    |fd, rest| rustix::io::write(fd, rest),
+                    self.patience,
+                );
             }
             Kind::Shared => {
                 let _turn = OUTLET.get().and_then(|outlet| outlet.share.turn());
@@ -117,7 +124,11 @@ impl Line {
     fn write_or_lose(&self, fd: BorrowedFd<'_>, text: &[u8], put: Put) {
         let lost = self.lost.load(Ordering::Relaxed);
         // A reader that has tried our patience must show that it is back.
-        let patience = if lost > 0 { Duration::ZERO } else { PATIENCE };
+        let patience = if lost > 0 {
+            Duration::ZERO
+        } else {
+            self.patience
+        };
         let all;
         let text = match lost {
             0 => text,
@@ -155,9 +166,9 @@ impl Line {
     }
 }
 
-static STDOUT: Line = Line::new();
-static STDERR: Line = Line::new();
-static REQUESTS: Line = Line::new();
+static STDOUT: Line = Line::new(PATIENCE);
+static STDERR: Line = Line::new(PATIENCE);
+static REQUESTS: Line = Line::new(PATIENCE);
 
 type Put = fn(BorrowedFd<'_>, &[u8]) -> rustix::io::Result<usize>;
 
@@ -277,4 +288,55 @@ fn reopen(path: &std::path::Path) {
 pub(super) fn over_stdio(fd: BorrowedFd<'_>) -> std::io::Result<()> {
     rustix::stdio::dup2_stdout(fd)?;
     Ok(rustix::stdio::dup2_stderr(fd)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::pipe::{PipeFlags, pipe_with};
+
+    use super::*;
+
+    fn read(fd: &OwnedFd) -> Vec<u8> {
+        let mut text = vec![0; 1 << 20];
+        let len = rustix::io::read(fd, &mut text).unwrap_or(0);
+        text.truncate(len);
+        text
+    }
+
+    #[test]
+    fn what_a_full_pipe_does_not_take_is_counted_and_told() {
+        let (reader, writer) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
+        let line = Line::new(Duration::from_millis(1));
+        let long = [[b'x'; 99_999].as_slice(), b"\n"].concat();
+        for text in [b"first\n", &long[..], b"second\n", b"third\n"] {
+            line.write(writer.as_fd(), text);
+        }
+        assert!(read(&reader).starts_with(b"first\nxxx"));
+        line.write(writer.as_fd(), b"fourth\n");
+        line.write(writer.as_fd(), b"fifth\n");
+        let told = String::from_utf8(read(&reader)).unwrap();
+        let lines: Vec<&str> = told.lines().collect();
+        let lost = format!(
+            "3 log line(s) of pid {} were lost: nobody read them in time",
+            std::process::id()
+        );
+        // The first line is the end of the torn one.
+        assert_eq!(lines, ["", &lost, "fourth", "fifth"]);
+    }
+
+    #[test]
+    fn a_long_line_reaches_a_slow_reader_whole() {
+        let (reader, writer) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).unwrap();
+        let line = Line::new(PATIENCE);
+        let long = [[b'x'; 300_000].as_slice(), b"\n"].concat();
+        std::thread::scope(|scope| {
+            scope.spawn(|| line.write(writer.as_fd(), &long));
+            let mut all = Vec::new();
+            while all.len() < long.len() {
+                uwgate_sys::socket::wait_readable(reader.as_fd(), Some(PATIENCE)).unwrap();
+                all.extend(read(&reader));
+            }
+            assert!(all == long);
+        });
+    }
 }

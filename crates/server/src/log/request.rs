@@ -355,3 +355,190 @@ impl<'a> Subject<'a> {
         digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use uwgate_config::options::LogDate;
+
+    use super::*;
+    use crate::exchange::{Block, Trust};
+
+    const TALLY: Tally = Tally {
+        status: 200,
+        headers: 2,
+        head_bytes: 51,
+        body_bytes: 11,
+        sendfile: false,
+        switches: 2,
+    };
+
+    /// The line of a request with these variables.
+    fn line(options: &Options, vars: &[(&[u8], &[u8])], noted: &[(&[u8], &[u8])]) -> Vec<u8> {
+        let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
+        let trust = Trust {
+            forwarded: false,
+            uwsgi: false,
+        };
+        let detach: crate::exchange::Detach = |wait| wait();
+        let socket = Arc::new(std::os::fd::OwnedFd::from(socket));
+        let mut request = Request::new(socket, Duration::ZERO, detach, trust);
+        let mut block = Vec::new();
+        for text in vars.iter().flat_map(|(key, value)| [key, value]) {
+            block.extend(u16::try_from(text.len()).unwrap().to_le_bytes());
+            block.extend_from_slice(text);
+        }
+        request.block = Block::Translated(block);
+        request.var_count = vars.len();
+        for (name, value) in noted {
+            request.notes_mut().set_logvar(name, value);
+        }
+        let context = Context {
+            app: None,
+            worker_requests: 3,
+            total_requests: 7,
+            core: 0,
+            begun: Instant::now(),
+            write_error: true,
+        };
+        let log = RequestLog::new(options, 4);
+        let mut line = Vec::new();
+        Scene::new(&log, &request, &TALLY, &context).compose(&mut line);
+        line
+    }
+
+    fn formatted(format: &str, vars: &[(&[u8], &[u8])]) -> String {
+        let mut options = Options::default();
+        options.log.log_format = Some(LogFormat::parse(format));
+        String::from_utf8(line(&options, vars, &[(b"mine", b"m"), (b"nothing", b"")])).unwrap()
+    }
+
+    #[test]
+    fn values_stand_where_the_format_says() {
+        let vars: &[(&[u8], &[u8])] = &[
+            (b"REMOTE_ADDR", b"10.0.0.1"),
+            (b"REQUEST_METHOD", b"POST"),
+            (b"CONTENT_LENGTH", b"17"),
+            (b"REMOTE_USER", b""),
+            (b"HTTP_X", b"a b"),
+        ];
+        for (format, expected) in [
+            ("%(addr) %(method) %(user) %(uri)", "10.0.0.1 POST - -"),
+            (
+                "%(cl) %(status) %(rsize) %(hsize) %(size)",
+                "17 200 11 51 62",
+            ),
+            ("%(wid) %(core) %(vars) %(pktsize)", "4 0 10 93"),
+            (
+                "%(switches) %(headers) %(werr) %(rerr) %(ioerr)",
+                "2 2 1 0 1",
+            ),
+            (
+                "%(var.HTTP_X) %(var.NONE) %(mine) %(nothing) %(no)",
+                "a b - m - -",
+            ),
+            (
+                "%(uwgate.request)/%(uwgate.total) %(uwgate.app)%(uwgate.via)",
+                "3/7 -1",
+            ),
+            ("100%% %(addr %", "100%% %(addr %"),
+            (
+                r#"{"a":%(var.CONTENT_LENGTH),"b":%(user),"c":%(mine)}"#,
+                r#"{"a":17,"b":null,"c":"m"}"#,
+            ),
+        ] {
+            assert_eq!(formatted(format, vars), expected, "{format}");
+        }
+    }
+
+    #[test]
+    fn times_agree_with_each_other() {
+        let times = formatted(
+            "%(time) %(tmsecs) %(tmicros) %(epoch) %(secs) %(micros)",
+            &[],
+        );
+        let times: Vec<f64> = times.split(' ').map(|it| it.parse().unwrap()).collect();
+        let [time, millis, micros, epoch, secs, took] = times[..] else {
+            panic!("{times:?}");
+        };
+        assert!(time <= millis / 1e3 && millis / 1e3 <= micros / 1e6 && time <= epoch);
+        assert!((secs * 1e6 - took).abs() < 1.0);
+        let mut options = Options::default();
+        options.log.log_format = Some(LogFormat::parse("%(ftime)"));
+        options.log.log_date = Some(LogDate::Strftime("%%~".into()));
+        assert!(line(&options, &[], &[]).contains(&b':'));
+        options.log.log_format_strftime = true;
+        assert_eq!(line(&options, &[], &[]), b"%~");
+    }
+
+    #[test]
+    fn the_forwarded_address_counts_when_it_is_asked_for() {
+        let vars: &[(&[u8], &[u8])] = &[
+            (b"HTTP_X_FORWARDED_FOR", b"9.9.9.9, 8.8.8.8"),
+            (b"REMOTE_ADDR", b"10.0.0.1"),
+        ];
+        let mut options = Options::default();
+        options.log.log_format = Some(LogFormat::parse("%(addr)"));
+        assert_eq!(line(&options, vars, &[]), b"10.0.0.1");
+        options.log.log_x_forwarded_for = true;
+        assert_eq!(line(&options, vars, &[]), b"9.9.9.9, 8.8.8.8");
+    }
+
+    const KEYS: [&[u8]; 8] = [
+        b"REQUEST_URI",
+        b"REMOTE_USER",
+        b"REQUEST_METHOD",
+        b"REMOTE_ADDR",
+        b"HTTP_USER_AGENT",
+        b"HTTP_REFERER",
+        b"CONTENT_LENGTH",
+        b"HTTP_X",
+    ];
+
+    const FORMATS: [&str; 6] = [
+        "%(addr) - %(user) [%(ltime)] \"%(method) %(uri) %(proto)\" %(status) \"%(referer)\" \"%(uagent)\"",
+        r#"{"uri":"%(uri)","user":%(user),"x":%(var.HTTP_X),"l":%(var.CONTENT_LENGTH),"mine":%(mine)}"#,
+        r#"json: {"a":["%(uagent) by %(user)",{"%(method)":"%(var.HTTP_X)"}],"t":%(ltime),"secs":%(secs)}"#,
+        "%(uri) %(mine) %(var.HTTP_X) %(cl)",
+        "log-json",
+        "default",
+    ];
+
+    fn options(format: &str) -> Options {
+        let mut options = Options::default();
+        match format {
+            "log-json" => options.log.log_json = true,
+            "default" => {}
+            format => options.log.log_format = Some(LogFormat::parse(format)),
+        }
+        options
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_of_a_peer_gets_out_of_its_place(
+            values in prop::array::uniform8(prop::collection::vec(any::<u8>(), 0..40)),
+            mine in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let vars: Vec<(&[u8], &[u8])> =
+                KEYS.into_iter().zip(values.iter().map(|value| &value[..])).collect();
+            for format in FORMATS {
+                let line = line(&options(format), &vars, &[(b"mine", &mine)]);
+                let text = String::from_utf8(line).expect("a line is UTF-8");
+                prop_assert!(!text.chars().any(char::is_control), "{text:?}");
+                if let Some(at) = text.find('{').filter(|_| format.contains("json") || format.starts_with('{')) {
+                    let parsed = serde_json::from_str::<serde_json::Value>(&text[at..]);
+                    prop_assert!(parsed.is_ok(), "{text}");
+                }
+                if format.starts_with("%(addr) -") {
+                    let escaped = text.replace(r"\\", "").replace("\\\"", "");
+                    // Outside of quotes they are harmless.
+                    let quotes = escaped.split("] \"").last().unwrap_or("").matches('"').count();
+                    prop_assert_eq!(quotes % 2, 1, "{}", text);
+                }
+            }
+        }
+    }
+}

@@ -215,14 +215,18 @@ fn datagrams(
 }
 
 fn open_file(of: LogFile) -> Result<Outlet, String> {
-    match of.open() {
-        Ok(file) => Ok(Outlet::File {
+    let problem = |error| format!("cannot log to {}: {error}", of.path().display());
+    let file = of.open().map_err(problem)?;
+    let is_file = file.metadata().is_ok_and(|data| data.is_file());
+    Ok(match is_file {
+        true => Outlet::File {
             file,
             size: of.size(),
             of,
-        }),
-        Err(error) => Err(format!("cannot log to {}: {error}", of.path().display())),
-    }
+        },
+        // A named pipe may be full.
+        false => Outlet::Stream(file.into()),
+    })
 }
 
 /// The file of `logto`, with what the options say about its size.
