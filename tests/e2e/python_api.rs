@@ -456,7 +456,10 @@ fn locks_hold_over_a_reload() {
     let file = dir.join("go");
     let mut holder = begin(
         &server,
-        &format!("uwsgi.lock(1), wait_for('{}')", file.display()),
+        &format!(
+            "uwsgi.lock(1), wait_for('{}'), uwsgi.unlock(1)",
+            file.display()
+        ),
     );
     until_true("the lock", || dir.join("go.started").exists());
     server.signal(Signal::HUP);

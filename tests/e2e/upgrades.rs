@@ -300,6 +300,32 @@ fn a_request_may_last_longer_than_the_upgrade() {
     });
 }
 
+/// New code waits for what old code has locked, though the master is another program meanwhile.
+#[test]
+fn locks_of_the_application_hold_over_an_upgrade() {
+    let installed = Installed::new();
+    let setup = Setup::app(Kind::Uwgate, "ask.py").program(&installed.program());
+    let server = start(setup.option("processes", 2).option("locks", 1));
+    let dir = TempDir::new();
+    let hold = format!(
+        "uwsgi.lock(1), wait_for('{}'), uwsgi.unlock(1)",
+        dir.join("go").display()
+    );
+    let mut holder = server.client();
+    holder.write(Request::post("/", hold.into_bytes()).bytes());
+    until_true("the lock", || dir.join("go.started").exists());
+    installed.upgrade();
+    server.signal(Signal::HUP);
+    let asked = "uwsgi.is_a_reload, uwsgi.is_locked(1)";
+    until_true("new code that finds the lock taken", || {
+        server.post("/", asked).expect(200).text() == "(True, True)"
+    });
+    dir.write("go", "");
+    holder.response("POST").expect(200);
+    let free = server.post("/", "uwsgi.is_locked(1)").expect(200);
+    assert_eq!(free.text(), "False");
+}
+
 /// Whatever the upgrade has come to when the signal arrives.
 #[test]
 fn a_stop_during_an_upgrade_is_obeyed() {

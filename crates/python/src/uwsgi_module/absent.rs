@@ -94,16 +94,19 @@ const ABSENT: &[Absent] = &[
         instead: "return wsgi.file_wrapper, which the kernel sends",
     },
     Absent {
-        names: &[
-            "route",
-            "alarm",
-            "i_am_the_lord",
-            "lord_scroll",
-            "scrolls",
-            "set_warning_message",
-        ],
-        subject: "routing, alarms and legions",
-        instead: "there is no substitute in this server",
+        names: &["set_warning_message"],
+        subject: "warnings in the answer to a ping",
+        instead: "let the health check ask the application",
+    },
+    Absent {
+        names: &["alarm"],
+        subject: "alarms",
+        instead: "tell your monitoring from the application, or let it read the log",
+    },
+    Absent {
+        names: &["route", "i_am_the_lord", "lord_scroll", "scrolls"],
+        subject: "routing by function, and legions",
+        instead: "let the web server or the service manager do it",
     },
     Absent {
         names: &[
