@@ -10,6 +10,7 @@
     reason = "support is shared by all modules of one binary"
 )]
 
+mod control;
 mod demo;
 mod environ_memory;
 mod frameworks;

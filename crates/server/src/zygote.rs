@@ -9,7 +9,7 @@ use uwgate_sys::process::{self, Fork, allowed_cpus, this, thread_count};
 
 use crate::host::Host;
 use crate::inherit::Inherited;
-use crate::message::{FromWorker, FromZygote, Message, SIZE, ToWorker, ToZygote};
+use crate::message::{FromWorker, FromZygote, Message, SIZE, ToZygote};
 use crate::scoreboard::{Row, Side};
 use crate::title::{self, Part};
 use crate::worker;
@@ -212,7 +212,7 @@ fn serve<N: Nursery>(
     };
     let order = worker::run(setup, nursery.host())?;
     Ok(match order {
-        ToWorker::Stop if alone => End::Stopped,
+        _ if alone => End::Stopped,
         _ => End::Worker,
     })
 }

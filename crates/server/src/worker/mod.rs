@@ -115,8 +115,9 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
     });
     // The successor of a paused worker does not take a single connection.
     let mut paused = setup.master.as_ref().is_some_and(orders::begins_paused);
-    if !paused {
-        doors.open();
+    match paused {
+        true => tell_pause(setup.row.worker, paused),
+        false => doors.open(),
     }
     tokio::spawn(idle::sweep_every_second(Arc::clone(&engine.watches)));
     if let Some(master) = setup.master {

@@ -36,6 +36,7 @@ pub(crate) fn subscribe<H: Send + Sync + 'static>(engine: &Arc<Engine<H>>) -> io
     let signals = [
         (SignalKind::terminate(), Event::Order(ToWorker::Stop)),
         (SignalKind::interrupt(), Event::Order(ToWorker::Stop)),
+        (SignalKind::quit(), Event::Order(ToWorker::Stop)),
         (SignalKind::hangup(), Event::Order(ToWorker::Drain)),
         (SignalKind::from_raw(TSTP), Event::TogglePause),
     ];
