@@ -32,6 +32,7 @@ mod regressions;
 mod reloads;
 mod sample_configs;
 mod slow_clients;
+mod stats;
 mod support;
 mod surroundings;
 mod upgrades;

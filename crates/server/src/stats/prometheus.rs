@@ -133,9 +133,14 @@ const INSTANCE: &[Metric<Snapshot>] = &[
         "Connections that wait to be accepted, on the socket where most do.",
         |s| Count(s.listen_queue().into()),
     ),
-    counter(
+    gauge(
         "uwsgi_listen_queue_errors",
         "Connections that the kernel turned away from TCP sockets because the queue was full.",
+        |s| Count(s.listen_queue_errors()),
+    ),
+    counter(
+        "uwgate_dropped_connections_total",
+        "The same as a counter.",
         |s| Count(s.listen_queue_errors()),
     ),
     counter("uwsgi_requests_total", "Requests begun.", |s| {
@@ -287,9 +292,14 @@ const WORKER: &[Metric<Worker>] = &[
         "Bytes of answers.",
         |w| Count(w.counters.sent),
     ),
-    counter(
+    gauge(
         "uwsgi_worker_running_time_seconds",
         "Time spent in requests.",
+        |w| Micros(w.counters.running),
+    ),
+    counter(
+        "uwgate_worker_running_seconds_total",
+        "The same as a counter.",
         |w| Micros(w.counters.running),
     ),
     gauge(
@@ -475,6 +485,19 @@ mod tests {
             } else if !line.starts_with('#') {
                 let name = line.split(['{', ' ']).next().unwrap();
                 assert_eq!(name, current);
+            }
+        }
+    }
+
+    /// Prometheus' own library takes a counter's name for one without its `_total` otherwise.
+    #[test]
+    fn counters_and_nothing_else_are_called_total() {
+        for line in page().lines() {
+            if let Some((name, kind)) = line
+                .strip_prefix("# TYPE ")
+                .and_then(|it| it.split_once(' '))
+            {
+                assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
             }
         }
     }
