@@ -1,7 +1,7 @@
 //! Requests that take too long, each stuck in another way.
 
 use crate::support::wait::until_true;
-use crate::support::{Client, Kind, Packet, Request, Server, Setup, process};
+use crate::support::{Address, Client, Kind, Packet, Request, Server, Setup, process};
 
 fn setup(kind: Kind) -> Setup {
     Setup::app(kind, "stuck.py").option("harakiri", 1)
@@ -168,13 +168,13 @@ fn nobody_is_ended_while_nobody_waits() {
 #[test]
 fn verbose_tells_of_the_kernel_and_of_other_threads() {
     let setup = setup(Kind::Uwgate).option("harakiri-verbose", "true");
-    let server = setup.option("threads", 2).start();
+    let server = setup.option("threads", 2).option("harakiri", 25).start();
     let mut other = server.client();
-    other.write(Request::get("/long?1.9").bytes());
-    server.get("/lock").expect(504);
+    other.write(Request::get("/stream").bytes()).head();
+    server.get("/wish").expect(504);
     server.wait_for_log("HARAKIRI: -- wchan> ");
-    server.wait_for_log("HARAKIRI: another thread, 0x");
-    server.wait_for_log("time.sleep(float(");
+    server.wait_for_log("meanwhile: 127.0.0.1 - GET /stream since ");
+    server.wait_for_log("in stream\n    time.sleep(60)");
 }
 
 #[test]
@@ -221,4 +221,32 @@ fn a_worker_that_was_stopped_is_ended_by_the_master() {
     let line = format!("*** HARAKIRI ON WORKER 1 (pid: {before}, try: 1, graceful: no) ***");
     server.wait_for_log(&line);
     assert_ne!(served_by(&server), before);
+}
+
+#[test]
+fn a_request_that_nobody_has_read_is_turned_away() {
+    let server = setup(Kind::Uwgate).start();
+    let mut resting = server.client();
+    resting.send(&Request::get("/")).expect(200);
+    let mut stuck = server.client();
+    stuck.write(Request::get("/stream").bytes()).head();
+    let answer = resting.send(&Request::get("/")).expect(503);
+    assert_eq!(answer.header("Connection"), Some("close"));
+    assert!(resting.at_end());
+    assert!(served_by(&server) > 0);
+}
+
+#[test]
+fn harakiris_are_counted() {
+    let stats = Address::free_port();
+    let server = setup(Kind::Uwgate).option("stats", &stats).start();
+    for count in 1..=2 {
+        server.get("/sleep").expect(504);
+        let counted = format!("\"harakiri_count\":{count},");
+        until_true(&counted, || {
+            let figures = Client::connect(&stats).rest();
+            let figures = String::from_utf8(figures).expect("is text");
+            figures.replace([' ', '\t', '\n'], "").contains(&counted)
+        });
+    }
 }

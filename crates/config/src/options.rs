@@ -462,7 +462,7 @@ impl Default for Limits {
 pub struct Harakiri {
     /// Seconds from the application's call to its end; 0 is no limit.
     pub harakiri: u32,
-    /// Also log what the kernel knows about the stuck thread, and what the other threads do.
+    /// Also log what the kernel knows about the stuck thread, and what the other threads are doing.
     pub harakiri_verbose: bool,
     /// Seconds between a signal to the worker and its end; 0 is no signal.
     pub harakiri_graceful_timeout: u32,

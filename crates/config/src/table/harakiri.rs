@@ -11,12 +11,12 @@ pub(super) const ROWS: &[Row] = &[
         .default("0")
         .help("End a request whose application call takes longer: its client gets a 504, the log the stuck thread's traceback, and the worker is replaced. Each thread has its own clock. 0 is no limit."),
     flag("harakiri-verbose", |o| &mut o.harakiri.harakiri_verbose)
-        .help("At a harakiri also log the stuck thread's system call and the tracebacks of the other threads."),
+        .help("At a harakiri also log the stuck thread's system call, and what the worker's other threads are doing."),
     number("harakiri-graceful-timeout", "seconds", |o| {
         &mut o.harakiri.harakiri_graceful_timeout
     })
     .default("0")
-    .help("At a harakiri first send harakiri-graceful-signal to the worker, and end the request so many seconds later if it still runs."),
+    .help("At a harakiri first send harakiri-graceful-signal to the worker (with several threads: raise SystemExit in the stuck one), and end the request so many seconds later if it still runs."),
     Row {
         syntax: super::Syntax::Number(""),
         ..parsed("harakiri-graceful-signal", "NUMBER", read_signal)

@@ -254,7 +254,8 @@ impl<'e, H> Watched<'e, H> {
         };
         self.whole = Some((patience, request, deadline));
         let stake = match patience {
-            Patience::FirstByte | Patience::NextRequest | Patience::Linger => Stake::Nothing,
+            Patience::Linger => Stake::Over,
+            Patience::FirstByte | Patience::NextRequest => Stake::Nothing,
             Patience::Head => Stake::Head,
             Patience::Body => Stake::Request,
         };

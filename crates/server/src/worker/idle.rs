@@ -39,6 +39,8 @@ impl Watch {
 /// What a connection would lose by being closed now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stake {
+    /// The last answer is out, and nothing will come after it.
+    Over,
     /// No byte of a request is there.
     Nothing,
     /// A part of a head.
@@ -125,6 +127,14 @@ impl Watches {
                 watch.expire();
             }
         }
+    }
+
+    /// The connections that wait for a first or next request, of which no byte was read.
+    pub(super) fn resting(&self) -> Vec<Socket> {
+        let table = self.table();
+        let watches = table.lines.iter().flatten();
+        let resting = watches.filter(|it| it.stake.load(Ordering::Relaxed) == Stake::Nothing as u8);
+        resting.map(|watch| Socket::clone(&watch.socket)).collect()
     }
 
     /// Sweeps so far.

@@ -86,11 +86,14 @@ fn requests(cores: &[Core]) -> impl Iterator<Item = Request> {
 }
 
 impl Generation {
-    /// A worker has given up a request.
-    pub(super) fn gave_up(&mut self, key: Key, replace: bool, hands: &mut Hands<'_>) {
-        if let Some(seat) = self.scoreboard.seat(key.worker) {
+    pub(super) fn count_harakiri(&self, worker: u32) {
+        if let Some(seat) = self.scoreboard.seat(worker) {
             seat.harakiris.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// A worker has given up a request, and goes now or wants a successor.
+    pub(super) fn gave_up(&mut self, key: Key, replace: bool, hands: &mut Hands<'_>) {
         let standing = self.standing;
         let Some(slot) = self.slot(key.worker) else {
             return;
@@ -155,9 +158,7 @@ impl Generation {
             "HARAKIRI triggered by worker {worker} core {core} !!!"
         );
         tracing::error!("{text}");
-        if let Some(seat) = self.scoreboard.seat(worker) {
-            seat.harakiris.fetch_add(1, Ordering::Relaxed);
-        }
+        self.count_harakiri(worker);
         if let Some(slot) = self.slot(worker) {
             slot.at_mut(key.side).gave_up = true;
         }

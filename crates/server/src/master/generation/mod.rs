@@ -248,6 +248,10 @@ impl Generation {
         heard: Heard<FromWorker>,
         hands: &mut Hands<'_>,
     ) -> Change {
+        if let Heard::Message(FromWorker::Harakiri { .. }) = heard {
+            // Its process may be gone by now, and have a successor.
+            self.count_harakiri(key.worker);
+        }
         let Some(slot) = self.slot(key.worker) else {
             return Change::Nothing;
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use uwgate_http::{Protocol, ResponseRules};
 use uwgate_sys::socket;
 
-use crate::exchange::{Passenger, Response};
+use crate::exchange::{Passenger, Response, Socket};
 
 /// How long a client has to take note of its answer before the process is killed: a kill may reset the connection, and
 /// an answer that was not read yet is lost then.
@@ -37,6 +37,25 @@ pub(super) fn hang_up(passenger: &Passenger) {
         Protocol::Http10 | Protocol::UwsgiHttp10 | Protocol::UwsgiHttp11 => socket::cut(socket),
     };
 }
+
+/// Answers a request of which nothing was read yet, if there is one: it can be made again elsewhere without harm.
+pub(super) fn turn_away(connection: &Socket) {
+    let socket = connection.as_fd();
+    let mut ignored = [0; 16 * 1024];
+    let mut asked = false;
+    // Bytes that nobody has read would reset the connection, and the answer with it.
+    while let Ok(Some(1..)) = socket::recv(socket, &mut ignored) {
+        asked = true;
+    }
+    if asked {
+        let _ = socket::send(socket, TURNED_AWAY);
+        let _ = socket::shutdown_write(socket);
+    }
+}
+
+const TURNED_AWAY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n\
+    Content-Type: text/plain\r\nContent-Length: 19\r\n\r\nService Unavailable";
 
 /// Waits until the client has closed its side, for a second at most.
 pub(super) fn linger(passenger: &Passenger) {

@@ -32,6 +32,7 @@ pub use self::user::set_user_harakiri;
 pub(super) use self::user::{attend, dismiss};
 pub(super) use self::watchdog::Watchdog;
 use crate::exchange::{Flight, Phase, Request, Response};
+use crate::zygote::End;
 
 /// What core threads and the watchdog share.
 #[derive(Debug)]
@@ -112,5 +113,7 @@ impl Harakiri {
     /// Ends this process at once.
     pub(super) fn end_process(&self) {
         let _ = process::kill(process::this(), Signal::KILL);
+        // The first process of a container is not killed.
+        process::exit_now(End::Failed.code())
     }
 }

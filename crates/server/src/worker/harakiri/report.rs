@@ -22,9 +22,16 @@ pub(super) struct Case<'c> {
     /// What has become of client and process, in words.
     pub(super) consequence: &'c str,
     pub(super) stack: Option<Stack>,
-    /// What other threads do, with `harakiri-verbose`.
-    pub(super) others: Vec<Stack>,
+    /// What the other cores do, with `harakiri-verbose`.
+    pub(super) others: Vec<Other>,
     pub(super) verbose: bool,
+}
+
+/// A core whose time is not up.
+pub(super) struct Other {
+    pub(super) core: usize,
+    pub(super) passenger: Passenger,
+    pub(super) stack: Stack,
 }
 
 impl Case<'_> {
@@ -73,13 +80,10 @@ impl Case<'_> {
         if *verbose {
             kernel_state(text, passenger.thread)?;
         }
-        for stack in others {
-            let thread = stack.thread.unwrap_or_default();
-            writeln!(
-                text,
-                "HARAKIRI: another thread, {thread:#x} (most recent call last):"
-            )?;
-            text.push_str(&stack.render(&mut sources));
+        for other in others {
+            let (core, subject) = (other.core, subject(&other.passenger));
+            writeln!(text, "HARAKIRI [core {core}] meanwhile: {subject}")?;
+            text.push_str(&other.stack.render(&mut sources));
         }
         writeln!(text, "HARAKIRI [core {core}] {consequence}")?;
         let user = if *user { " (user)" } else { "" };

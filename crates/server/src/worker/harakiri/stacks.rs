@@ -31,19 +31,17 @@ impl Stacks {
         Self { file }
     }
 
-    /// The stack of a thread, from itself or else from its neighbour; `None` when it cannot be had.
-    pub(super) fn of(&self, stuck: Thread) -> Option<Stack> {
-        if let Some(stack) = self.ask(stuck, Question::You).pop() {
-            return Some(stack);
-        }
-        let all = self.all();
-        all.into_iter()
-            .find(|stack| stack.thread == Some(stuck.handle))
+    /// The stack of a thread, from itself; `None` when it cannot be had.
+    pub(super) fn of(&self, thread: Thread) -> Option<Stack> {
+        self.ask(thread, Question::You).pop()
     }
 
-    /// The stacks of all threads that run Python.
-    pub(super) fn all(&self) -> Vec<Stack> {
-        self.ask(thread::current(), Question::AllOfYou)
+    /// The stack of a thread that does not answer, read by this one. Others run meanwhile, and one that changes its
+    /// stack at the wrong moment ends the process: only for a process that is to be killed.
+    pub(super) fn seen_from_here(&self, thread: Thread) -> Option<Stack> {
+        let all = self.ask(thread::current(), Question::AllOfYou);
+        all.into_iter()
+            .find(|stack| stack.thread == Some(thread.handle))
     }
 
     fn ask(&self, thread: Thread, question: Question) -> Vec<Stack> {

@@ -11,7 +11,7 @@ use uwgate_sys::process;
 use uwgate_sys::signals::Signal;
 
 use super::judge::{Judge, Verdict};
-use super::report::{Case, subject};
+use super::report::{Case, Other, subject};
 use super::stacks::Stacks;
 use super::traceback::Stack;
 use super::{Harakiri, answer};
@@ -172,8 +172,13 @@ impl<H: Host> Watchdog<H> {
         } else {
             1
         };
-        let stack = stacks.of(scene.passenger.thread);
+        let thread = scene.passenger.thread;
+        let mut stack = stacks.of(thread);
         let alone = self.doom_all();
+        if alone {
+            self.turn_away();
+            stack = stack.or_else(|| stacks.seen_from_here(thread));
+        }
         let over = !scene.flight.is_aboard(scene.sight.number);
         let consequence = match (alone, over) {
             (true, _) => format!("{told} The worker is killed"),
@@ -218,6 +223,15 @@ impl<H: Host> Watchdog<H> {
         all
     }
 
+    /// With one thread nobody has looked after the other connections meanwhile, and nobody will.
+    fn turn_away(&self) {
+        if self.harakiri().flights.len() == 1 {
+            for socket in self.engine.watches.resting() {
+                answer::turn_away(&socket);
+            }
+        }
+    }
+
     fn tell_master(&self, alone: bool) {
         if let Some(master) = &self.master {
             let word = FromWorker::Harakiri { replace: !alone };
@@ -234,11 +248,10 @@ impl<H: Host> Watchdog<H> {
         consequence: &str,
     ) {
         let verbose = self.harakiri().verbose;
-        let mut others = Vec::new();
-        if verbose {
-            others = stacks.all();
-            others.retain(|it| it.thread != Some(scene.passenger.thread.handle) && !it.is_empty());
-        }
+        let others = match verbose {
+            true => self.others(scene, stacks),
+            false => Vec::new(),
+        };
         let limit = self.harakiri().rules.limit;
         let limit = limit.map(|limit| scene.sight.since + limit);
         let case = Case {
@@ -257,6 +270,21 @@ impl<H: Host> Watchdog<H> {
             verbose,
         };
         tracing::error!("{}", case.render());
+    }
+
+    fn others(&self, scene: &Scene<'_>, stacks: &Stacks) -> Vec<Other> {
+        let flights = self.harakiri().flights.iter().enumerate();
+        let others = flights.filter(|(core, _)| *core != scene.core);
+        let others = others.filter_map(|(core, flight)| {
+            let passenger = flight.passenger_of(flight.look()?.number)?;
+            let stack = stacks.of(passenger.thread)?;
+            Some(Other {
+                core,
+                passenger,
+                stack,
+            })
+        });
+        others.collect()
     }
 
     fn worker(&self) -> u32 {
