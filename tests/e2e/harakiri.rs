@@ -79,7 +79,7 @@ fn an_answer_that_has_begun_does_not_end_as_if_it_were_whole() {
 #[test]
 fn requests_of_other_threads_are_finished() {
     let setup = setup(Kind::Uwgate).option("threads", 3);
-    let server = setup.option("harakiri", 2).start();
+    let server = setup.option("harakiri", 3).start();
     let before = served_by(&server);
     let mut stuck = server.client();
     stuck.write(Request::get("/sleep").bytes());
@@ -92,8 +92,8 @@ fn requests_of_other_threads_are_finished() {
             }
         });
         let late = scope.spawn(move || {
-            std::thread::sleep(std::time::Duration::from_millis(800));
-            server.get("/long?1.5").expect(200)
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            server.get("/long?2.2").expect(200)
         });
         stuck.response("GET").expect(504);
         others.join().expect("all are served");
@@ -225,7 +225,7 @@ fn a_worker_that_was_stopped_is_ended_by_the_master() {
 
 #[test]
 fn a_request_that_nobody_has_read_is_turned_away() {
-    let server = setup(Kind::Uwgate).start();
+    let server = setup(Kind::Uwgate).option("harakiri", 3).start();
     let mut resting = server.client();
     resting.send(&Request::get("/")).expect(200);
     let mut stuck = server.client();

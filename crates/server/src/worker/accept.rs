@@ -165,7 +165,9 @@ fn serve_here<H: Host>(mut connection: Connection, engine: &Arc<Engine<H>>, open
     match next {
         Next::Close => {}
         next => {
-            tokio::spawn(drive(connection, next, Arc::clone(engine), open));
+            // From now on, and not only when its task has a turn: the next request may be one that never returns.
+            let watched = Watched::new(engine, &connection, &next);
+            tokio::spawn(drive(connection, next, watched, open));
         }
     }
 }
@@ -177,7 +179,10 @@ async fn drive_from_start<H: Host>(
 ) {
     match connection.advance(&engine, false) {
         Next::Close => {}
-        next => drive(connection, next, engine, open).await,
+        next => {
+            let watched = Watched::new(&engine, &connection, &next);
+            drive(connection, next, watched, open).await;
+        }
     }
 }
 
@@ -185,14 +190,14 @@ async fn drive_from_start<H: Host>(
 async fn drive<H: Host>(
     mut connection: Connection,
     mut next: Next,
-    engine: Arc<Engine<H>>,
+    mut watched: Watched<H>,
     _open: Open<H>,
 ) {
+    let engine = Arc::clone(&watched.engine);
     let socket = Arc::clone(connection.socket());
     let Ok(readiness) = uwgate_sys::readiness::readable(Arc::clone(&socket)) else {
         return;
     };
-    let mut watched = Watched::new(&engine, &socket, connection.protocol());
     loop {
         match next {
             Next::Readable(patience) => {
@@ -222,8 +227,8 @@ async fn drive<H: Host>(
 }
 
 /// A connection's line in the table of deadlines, for as long as it lives.
-struct Watched<'e, H> {
-    engine: &'e Engine<H>,
+struct Watched<H> {
+    engine: Arc<Engine<H>>,
     watch: Arc<Watch>,
     protocol: Protocol,
     /// Until when what of which request has to be complete: a head, or what comes after an answer, has one deadline
@@ -231,15 +236,18 @@ struct Watched<'e, H> {
     whole: Option<(Patience, u64, u32)>,
 }
 
-impl<'e, H> Watched<'e, H> {
-    fn new(engine: &'e Engine<H>, socket: &Socket, protocol: Protocol) -> Self {
-        let watch = engine.watches.add(socket);
-        Self {
-            engine,
-            watch,
-            protocol,
+impl<H> Watched<H> {
+    fn new(engine: &Arc<Engine<H>>, connection: &Connection, next: &Next) -> Self {
+        let mut watched = Self {
+            engine: Arc::clone(engine),
+            watch: engine.watches.add(connection.socket()),
+            protocol: connection.protocol(),
             whole: None,
+        };
+        if let Next::Readable(patience) = next {
+            watched.allow(*patience, connection.requests());
         }
+        watched
     }
 
     fn allow(&mut self, patience: Patience, request: u64) {
@@ -267,7 +275,7 @@ impl<'e, H> Watched<'e, H> {
     }
 }
 
-impl<H> Drop for Watched<'_, H> {
+impl<H> Drop for Watched<H> {
     fn drop(&mut self) {
         self.engine.watches.remove(&self.watch);
     }
