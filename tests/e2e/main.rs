@@ -11,6 +11,7 @@
 )]
 
 mod control;
+mod daemons;
 mod demo;
 mod environ_memory;
 mod frameworks;

@@ -409,6 +409,8 @@ fn reaping() {
             (
                 Spawn {
                     fds,
+                    // Also those that have left our process group.
+                    new_session: code % 2 == 0,
                     ..shell(&format!("exit {code}"))
                 }
                 .spawn()

@@ -308,12 +308,11 @@ impl Server {
     /// which the master does not catch.
     fn catches_signals(&self) -> bool {
         let master = self.process.pid();
-        let workers = process::children(master);
-        process::catches(master, Signal::TSTP)
-            && workers.len() == self.workers
-            && workers
-                .iter()
-                .all(|worker| process::catches(*worker, Signal::USR2))
+        // Daemons are children as well.
+        let workers = process::children(master)
+            .into_iter()
+            .filter(|child| process::catches(*child, Signal::USR2));
+        process::catches(master, Signal::TSTP) && workers.count() == self.workers
     }
 }
 

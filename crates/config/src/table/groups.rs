@@ -186,8 +186,8 @@ pub(super) const GROUPS: &[Group] = &[
     ),
     refused(
         "background",
-        "Spooler, mules, cron and daemons",
-        "nothing but requests is run yet",
+        "Spooler, mules and cron",
+        "nothing but requests and attached daemons is run yet",
         "run it as a service or a timer of its own, for example a unit of systemd",
     ),
     needless(

@@ -6,6 +6,7 @@
 //! option, delete its line there, add a row here and a field to [`Options`].
 
 mod control;
+mod daemons;
 mod groups;
 mod harakiri;
 mod http;
@@ -333,6 +334,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Commands",
         rows: control::COMMANDS,
+    },
+    Section {
+        title: "Daemons",
+        rows: daemons::ROWS,
     },
     Section {
         title: "Logging",

@@ -62,7 +62,9 @@ fn every_field_has_its_option() {
          pidfile = /run/a.pid\nmaster-fifo = /run/0\nmaster-fifo = /run/1\ntouch-reload = /srv/x\n\
          python-autoreload = 3\npy-auto-reload-ignore = json\nworker-reload-mercy = 8\nreload-mercy = 9\n\
          fs-reload = /srv\nexit-on-reload = true\nstats = :9191\nstats-server = @name\n\
-         stats-min = true\nstats-no-cores = true\nprometheus-listen = 127.0.0.1:9117\n",
+         stats-min = true\nstats-no-cores = true\nprometheus-listen = 127.0.0.1:9117\n\
+         umask = 027\nprio = -3\nadd-gid = adm\ncap = net_raw,sys_nice\ncpu-affinity = 2\nprocname-prefix-spaced = x\n\
+         daemonize2 = /var/log/x\nattach-daemon = sleep 9\nsmart-attach-daemon = /run/d.pid d --go\n",
     );
     let Options {
         sockets,
@@ -70,6 +72,7 @@ fn every_field_has_its_option() {
         python,
         process,
         control,
+        daemons,
         log,
         limits,
         harakiri,
@@ -134,6 +137,13 @@ fn every_field_has_its_option() {
         (&**process.uid.as_ref().unwrap(), process.die_on_term),
         (&"1000".to_owned(), true)
     );
+    assert_eq!((process.umask, process.prio), (Some(0o27), Some(-3)));
+    assert_eq!((process.add_gid.len(), process.cap.len()), (1, 2));
+    assert_eq!(process.cpu_affinity, 2);
+    assert_eq!(process.titles.procname_prefix.as_deref(), Some("x "));
+    assert_eq!(*process.daemonize2.unwrap(), Path::new("/var/log/x"));
+    let commands: Vec<_> = daemons.attached.iter().map(|it| &*it.command).collect();
+    assert_eq!(commands, ["sleep 9", "d --go"]);
     assert_eq!(*control.pidfile.unwrap(), Path::new("/run/a.pid"));
     assert_eq!(
         (control.master_fifo.len(), control.touch_reload.len()),

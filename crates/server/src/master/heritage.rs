@@ -3,7 +3,7 @@
 //!
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
 //! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager),
-//! `worker PID FD`, `apps COUNT` (how many applications the workers serve), `zygote PID` (of no use any more), `locks
+//! `worker PID FD`, `daemon PID COMMAND`, `apps COUNT` (how many applications the workers serve), `zygote PID` (of no use any more), `locks
 //! FD`, `reloads COUNT` and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then
 //! standard output and standard error as they were at first. What a version does not know it skips.
 
@@ -26,6 +26,8 @@ use crate::log::{LeftPipes, Originals, Pipe, Pipes};
 pub struct Heritage {
     pub(super) listeners: Vec<Listening>,
     pub(super) veterans: Vec<Veteran>,
+    /// Pids and commands.
+    pub(super) daemons: Vec<(Pid, String)>,
     /// The application's; absent in what an older version leaves.
     pub(super) locks: Option<RecordLocks>,
     /// How often the instance was reloaded, this time included.
@@ -71,6 +73,11 @@ impl Heritage {
                 let pid = Pid::from_raw(number(pid)?);
                 let pid = pid.ok_or_else(|| io::Error::other("a worker without a pid"))?;
                 self.veterans.push(Veteran { pid, channel });
+            }
+            ["daemon", pid, ..] => {
+                let command = line.splitn(3, ' ').nth(2).unwrap_or_default().to_owned();
+                let daemon = Pid::from_raw(number(pid)?).map(|pid| (pid, command));
+                self.daemons.extend(daemon);
             }
             ["locks", fd] => {
                 self.locks = Some(RecordLocks::adopt(inherited(number(fd)?)?));
@@ -134,18 +141,34 @@ pub(super) fn copy_pipes((pipes, originals): &LeftPipes) -> io::Result<LeftPipes
     Ok((pipes, originals))
 }
 
+/// What there is to leave.
+pub(super) struct Estate<'a> {
+    pub(super) listeners: &'a [Listening],
+    pub(super) workers: &'a [(Pid, &'a Channel)],
+    /// Pids and commands.
+    pub(super) daemons: &'a [(Pid, &'a str)],
+    pub(super) zygotes: &'a [Pid],
+    pub(super) apps: u32,
+    pub(super) locks: &'a RecordLocks,
+    pub(super) reloads: u64,
+    pub(super) log_pipes: Option<(&'a Pipes, &'a Originals)>,
+}
+
 /// Prepares the descriptors for an exec. Returns the one that [`Heritage::take`] wants; what is not to survive a failed
 /// exec closes when the result is dropped.
-pub(super) fn leave(
-    listeners: &[Listening],
-    workers: &[(Pid, &Channel)],
-    zygotes: &[Pid],
-    apps: u32,
-    locks: &RecordLocks,
-    reloads: u64,
-    log_pipes: Option<(&Pipes, &Originals)>,
-) -> io::Result<Vec<OwnedFd>> {
+pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
     use std::fmt::Write as _;
+
+    let Estate {
+        listeners,
+        workers,
+        daemons,
+        zygotes,
+        apps,
+        locks,
+        reloads,
+        log_pipes,
+    } = estate;
 
     let mut text = format!("apps {apps}\n");
     let mut kept = Vec::new();
@@ -184,6 +207,14 @@ pub(super) fn leave(
     }
     for pid in zygotes {
         let _ = writeln!(text, "zygote {}", pid.as_raw());
+    }
+    for (pid, command) in daemons {
+        // A command of several lines would be read as something else.
+        let _ = writeln!(
+            text,
+            "daemon {pid} {}",
+            command.lines().next().unwrap_or_default()
+        );
     }
     let list = memory::memfd("uwgate-heritage", text.as_bytes())?;
     kept.insert(0, process::inheritable(list.as_fd())?);

@@ -4,6 +4,7 @@
 //! Everything that happens reaches [`Master::handle`] through one queue ([`Happening`]); what a single process of it
 //! means is decided by `uwgate-supervisor`, what a generation means in `generation`, what is to be done next here.
 
+mod daemons;
 mod fifo;
 mod generation;
 mod happenings;
@@ -108,6 +109,8 @@ struct Beginning {
     listeners: Vec<Listening>,
     /// Of a successor.
     veterans: Veterans,
+    /// Of a successor: pids and commands.
+    daemons: Vec<(Pid, String)>,
     /// The configuration cannot be served: the veterans have to go on.
     refused: bool,
     /// The application's.
@@ -140,6 +143,7 @@ fn supervise<L: Launcher>(
         let Beginning {
             listeners,
             veterans,
+            daemons,
             refused,
             locks,
             reloads,
@@ -183,6 +187,7 @@ fn supervise<L: Launcher>(
             logs,
             ending: None,
         };
+        master.surroundings.adopt(options, &daemons);
         // Of those who ended while nobody listened.
         master.reap();
         if refused {
@@ -272,6 +277,9 @@ impl<L: Launcher> Master<'_, L> {
             self.upgrade().await;
             self.bury_generations();
             self.surroundings.notice(self.phase());
+            if self.surroundings.want_an_end() {
+                self.stop(None);
+            }
         }
     }
 
@@ -283,7 +291,9 @@ impl<L: Launcher> Master<'_, L> {
             self.is_any(Standing::Rising),
         ) {
             (Some(ending), ..) => Phase::Ending { code: ending.code },
-            (None, true, false) => Phase::Serving,
+            (None, true, false) => Phase::Serving {
+                generation: self.serving().unwrap_or_default(),
+            },
             (None, true, true) => Phase::Reloading,
             (None, false, _) => Phase::Starting,
         }
@@ -293,6 +303,7 @@ impl<L: Launcher> Master<'_, L> {
         let ending = self.ending?;
         let nobody =
             self.generations.is_empty() && self.zygotes.is_empty() && self.veterans.is_empty();
+        let nobody = nobody && self.surroundings.are_gone();
         nobody.then_some(ending.code)
     }
 
@@ -326,6 +337,7 @@ impl<L: Launcher> Master<'_, L> {
 
     /// Starts a new generation beside what there is.
     fn raise(&mut self, loaded: &Loaded, listeners: Arc<[Listening]>) -> io::Result<()> {
+        self.surroundings.prepare(&loaded.options);
         let number = self.next_number;
         let reloads = self.reloads();
         self.next_number += 1;
@@ -448,8 +460,8 @@ impl<L: Launcher> Master<'_, L> {
             self.with(key.generation, |generation, hands| {
                 generation.worker_exited(key, exit, hands)
             });
-        } else if !self.trial_ended(pid, exit) {
-            self.veterans.exited(pid);
+        } else if !self.trial_ended(pid, exit) && !self.veterans.exited(pid) {
+            self.surroundings.exited(pid, exit);
         }
     }
 
@@ -528,6 +540,16 @@ impl<L: Launcher> Master<'_, L> {
         if std::mem::take(&mut self.reload_when_risen) {
             self.reload(Manner::Graceful);
         }
+    }
+
+    /// The number of the generation that serves.
+    fn serving(&self) -> Option<u64> {
+        let serving = |it: &&Generation| it.standing() == Standing::Serving;
+        self.generations
+            .iter()
+            .rev()
+            .find(serving)
+            .map(Generation::number)
     }
 
     /// The sockets of a generation are those of the instance from now on. Others are closed, by each worker when it
@@ -697,6 +719,7 @@ impl<L: Launcher> Master<'_, L> {
             ending.kill_at = None;
         }
         self.veterans.kill();
+        self.surroundings.kill();
         for number in self.numbers() {
             self.with(number, Generation::kill);
         }

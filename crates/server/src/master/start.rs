@@ -34,6 +34,7 @@ pub(super) fn start<L: Launcher>(
         locks,
         reloads,
         log_pipes,
+        daemons,
     } = heritage.unwrap_or_default();
     let veterans = Veterans::new(veterans, apps);
     let locks = locks.map_or_else(RecordLocks::create, Ok);
@@ -41,6 +42,7 @@ pub(super) fn start<L: Launcher>(
     let mut beginning = Beginning {
         listeners: open,
         veterans,
+        daemons,
         refused: false,
         locks,
         reloads,

@@ -1,7 +1,10 @@
-//! Those around the instance who want to know how it is: its caller, the service manager.
+//! Those around the instance who want to know how it is: its caller, the service manager, the daemons beside it.
 
+use uwgate_config::Options;
 use uwgate_sys::clock::{Millis, coarse_now};
+use uwgate_sys::process::{Exit, Pid};
 
+use super::daemons::Daemons;
 use super::systemd::Notifier;
 use crate::background::Background;
 
@@ -9,7 +12,10 @@ use crate::background::Background;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
     Starting,
-    Serving,
+    Serving {
+        /// The number of the generation that does; 0 for workers of an older binary.
+        generation: u64,
+    },
     /// The old code serves, the new one is on its way.
     Reloading,
     Ending {
@@ -20,39 +26,85 @@ pub(super) enum Phase {
 /// Who is told.
 pub(super) struct Surroundings {
     phase: Phase,
+    /// The generation that has served last.
+    generation: u64,
     notifier: Notifier,
     background: Background,
+    pub(super) daemons: Daemons,
 }
 
 impl Surroundings {
     pub(super) fn new(background: &mut Background) -> Self {
         Self {
             phase: Phase::Starting,
+            generation: 0,
             notifier: Notifier::of_environment(),
             background: std::mem::take(background),
+            daemons: Daemons::default(),
         }
     }
 
+    /// Takes over the daemons of the binary that this process was before.
+    pub(super) fn adopt(&mut self, options: &Options, daemons: &[(Pid, String)]) {
+        self.daemons.prepare(options);
+        for (pid, command) in daemons {
+            self.daemons.adopt(*pid, command);
+        }
+    }
+
+    /// A generation with these options is on its way.
+    pub(super) fn prepare(&mut self, options: &Options) {
+        self.daemons.prepare(options);
+    }
+
     pub(super) fn deadline(&self) -> Option<Millis> {
-        self.notifier.deadline()
+        let both = [self.notifier.deadline(), self.daemons.deadline()];
+        both.into_iter().flatten().min()
+    }
+
+    /// A process was reaped that is neither zygote nor worker.
+    pub(super) fn exited(&mut self, pid: Pid, exit: Exit) {
+        self.daemons.exited(pid, exit);
+    }
+
+    /// Whether nothing around the instance keeps it from ending.
+    pub(super) fn are_gone(&self) -> bool {
+        self.daemons.are_gone()
+    }
+
+    /// No patience any more.
+    pub(super) fn kill(&mut self) {
+        self.daemons.kill();
+    }
+
+    /// Whether somebody around the instance wants it to end. Says so once.
+    pub(super) fn want_an_end(&mut self) -> bool {
+        self.daemons.take_end()
     }
 
     /// Called whenever something may have changed, and in time for [`deadline`](Self::deadline).
     pub(super) fn notice(&mut self, phase: Phase) {
-        self.notifier.handle_time(coarse_now());
+        let now = coarse_now();
+        self.notifier.handle_time(now);
+        self.daemons.handle_time(now);
         if self.phase == phase {
             return;
         }
         self.phase = phase;
         match phase {
             Phase::Starting => {}
-            Phase::Serving => {
+            Phase::Serving { generation } => {
                 self.notifier.ready("uwgate is ready");
                 self.background.serving();
+                if generation > self.generation {
+                    self.generation = generation;
+                    self.daemons.renew();
+                }
             }
             Phase::Reloading => self.notifier.reloading(),
             Phase::Ending { code } => {
                 self.notifier.stopping();
+                self.daemons.stop();
                 self.background.failed(code, &[]);
             }
         }

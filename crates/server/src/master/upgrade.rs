@@ -207,20 +207,22 @@ impl<L: Launcher> Master<'_, L> {
             .flat_map(super::Generation::processes)
             .chain(self.veterans.processes())
             .collect();
+        let daemons: Vec<_> = self.surroundings.daemons.processes().collect();
         let zygotes = self
             .generations
             .iter()
             .filter_map(super::Generation::live_zygote);
         let zygotes: Vec<Pid> = zygotes.collect();
-        let kept = heritage::leave(
-            &self.listeners,
-            &workers,
-            &zygotes,
-            self.apps(),
-            &self.locks,
-            self.reloads(),
-            self.logs.pipes(),
-        )?;
+        let kept = heritage::leave(heritage::Estate {
+            listeners: &self.listeners,
+            workers: &workers,
+            daemons: &daemons,
+            zygotes: &zygotes,
+            apps: self.apps(),
+            locks: &self.locks,
+            reloads: self.reloads(),
+            log_pipes: self.logs.pipes(),
+        })?;
         let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);
         tracing::info!("binary reloading uwgate: becoming {}", binary.display());
         let mut args = vec![SUCCESSOR.into(), list.to_string().into()];

@@ -137,8 +137,10 @@ pub fn reap(pid: Pid) -> io::Result<Exit> {
 
 fn wait_for(pid: Option<Pid>, options: WaitOptions) -> io::Result<Option<(Pid, Exit)>> {
     loop {
-        let waited = rustix::io::retry_on_intr(|| {
-            rustix::process::waitpid(pid.map(Pid::as_rustix), options)
+        let waited = rustix::io::retry_on_intr(|| match pid {
+            Some(pid) => rustix::process::waitpid(Some(pid.as_rustix()), options),
+            // Of any process group: `waitpid` without a pid would look at ours only.
+            None => rustix::process::wait(options),
         });
         match waited {
             Ok(None) => return Ok(None),
