@@ -205,6 +205,45 @@ both! {
     }
 }
 
+/// A peer that promises more than it sends. uWSGI counts none of them.
+#[test]
+fn a_body_that_does_not_come_is_a_read_error() {
+    let server = started(setup(Kind::Uwgate, "echo.py"));
+    let head = "POST /raw HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n";
+    let mut client = server.client();
+    client
+        .write(head)
+        .write(vec![b'x'; 100_000])
+        .finish()
+        .rest();
+    until_true("a read error", || {
+        number(&stats(&server)["workers"][0]["cores"][0], "read_errors") == 1
+    });
+}
+
+both! {
+    /// uWSGI has locks of its own beside those of the application.
+    fn locks_and_who_holds_them(kind) {
+        let app = "\
+import uwsgi
+def application(environ, start_response):
+    uwsgi.lock(1)
+    start_response('200 OK', [])
+    return [b'locked']
+";
+        let setup = Setup::source(kind, app).option("locks", 1);
+        let address = setup.dir().join("stats.sock");
+        let server = started(setup.option("stats", address.display()));
+        server.get("/").expect(200);
+        let seen = stats(&server);
+        let locks = seen["locks"].as_array().expect("there are locks");
+        let user: Vec<_> = locks.iter().filter(|lock| lock.to_string().contains("user")).collect();
+        assert_eq!(user.len(), 2, "{locks:?}");
+        assert_eq!(user[0]["user 0"], 0);
+        assert_eq!(user[1]["user 1"], worker(&seen, 1)["pid"]);
+    }
+}
+
 both! {
     /// uWSGI looks once a second.
     fn a_tcp_queue_is_seen(kind) {

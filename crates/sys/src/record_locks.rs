@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use crate::memory;
+use crate::process::Pid;
 
 /// Numbered locks, each held by at most one process: record locks (fcntl(2)) on the bytes of an empty file in memory.
 ///
@@ -74,6 +75,17 @@ impl RecordLocks {
         let mut record = record(number, libc::F_WRLCK);
         self.fcntl(libc::F_GETLK, &mut record)?;
         Ok(i32::from(record.l_type) != libc::F_UNLCK)
+    }
+
+    /// Which other process has lock `number`; `None` when none has, or one outside our pid namespace.
+    ///
+    /// # Errors
+    /// What fcntl(2) says.
+    pub fn holder(&self, number: u32) -> io::Result<Option<Pid>> {
+        let mut record = record(number, libc::F_WRLCK);
+        self.fcntl(libc::F_GETLK, &mut record)?;
+        let is_held = i32::from(record.l_type) != libc::F_UNLCK;
+        Ok(Pid::from_raw(record.l_pid).filter(|_| is_held))
     }
 
     fn set(&self, number: u32, command: i32, kind: i32) -> io::Result<()> {

@@ -335,7 +335,11 @@ impl Connection {
         self.in_a_row += 1;
         engine.count(
             begun,
-            &served_outcome(self.response.as_deref(), served.raised),
+            &served_outcome(
+                self.request.as_deref(),
+                self.response.as_deref(),
+                served.raised,
+            ),
         );
         drop(turn);
         self.stage = Stage::Answered(Answered {
@@ -467,13 +471,15 @@ enum Received {
 pub(crate) struct Outcome {
     pub(crate) sent: u64,
     pub(crate) raised: bool,
+    pub(crate) read_error: bool,
     pub(crate) write_error: bool,
 }
 
-fn served_outcome(response: Option<&Response>, raised: bool) -> Outcome {
+fn served_outcome(request: Option<&Request>, response: Option<&Response>, raised: bool) -> Outcome {
     Outcome {
         sent: response.map_or(0, |response| response.tally().bytes()),
         raised,
+        read_error: request.is_some_and(Request::is_broken),
         write_error: response.is_none_or(Response::is_broken),
     }
 }

@@ -17,6 +17,8 @@ use crate::stats::{Ask, Ledger, Server, Settings, Snapshot, Socket};
 pub(super) struct Stats {
     servers: Vec<Server>,
     show_secrets: bool,
+    /// How many there are beside lock 0.
+    locks: u32,
     /// When the master was started, in seconds since 1970.
     started: u64,
     /// Of generations that have gone.
@@ -33,6 +35,7 @@ impl Stats {
         let mut stats = Self {
             servers: Vec::new(),
             show_secrets: options.stats.stats_show_secrets,
+            locks: options.workers.locks,
             started: coarse_realtime().as_secs(),
             ledger: Ledger::default(),
             risen: 0,
@@ -45,6 +48,7 @@ impl Stats {
     /// Takes over another configuration; what is wrong with it is logged.
     pub(super) fn renew(&mut self, options: &Options, happenings: &Happenings) {
         self.show_secrets = options.stats.stats_show_secrets;
+        self.locks = options.workers.locks;
         if let Err(problem) = self.listen(options, happenings) {
             tracing::error!("{problem}");
         }
@@ -152,6 +156,9 @@ impl<L: Launcher> Master<'_, L> {
             cwd: std::env::current_dir()
                 .map_or_else(|_| String::new(), |dir| dir.to_string_lossy().into_owned()),
             started: self.stats.started,
+            locks: (0..=self.stats.locks)
+                .map(|lock| self.holder(lock))
+                .collect(),
             sockets: self.listeners.iter().map(socket).collect(),
             former: former.iter().map(crate::stats::Book::total).sum(),
             former_harakiris: former.iter().map(|book| book.harakiris).sum(),
@@ -162,6 +169,11 @@ impl<L: Launcher> Master<'_, L> {
             leaving_processes,
             leaving_requests,
         }
+    }
+
+    fn holder(&self, lock: u32) -> i32 {
+        let holder = self.locks.holder(lock).ok().flatten();
+        holder.map_or(0, process::Pid::as_raw)
     }
 
     /// The one that serves; before and after that, the newest.

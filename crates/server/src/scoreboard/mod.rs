@@ -134,6 +134,7 @@ impl Core {
         add(&self.sent, outcome.sent);
         add(&self.exceptions, u64::from(outcome.raised));
         add(&self.write_errors, u64::from(outcome.write_error));
+        add(&self.read_errors, u64::from(outcome.read_error));
     }
 }
 

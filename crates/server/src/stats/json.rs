@@ -3,6 +3,7 @@
 //! Each struct here is one object of it. As in uWSGI, what an instance has none of (daemons, caches, spoolers, crons)
 //! is left out.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde::Serialize;
@@ -33,7 +34,7 @@ pub(super) fn render(snapshot: &Snapshot, style: Style) -> Vec<u8> {
             Tabs(PrettyFormatter::with_indent(b"\t")),
         )),
     };
-    // There are no maps and no floats in it, and a vector takes everything.
+    // All keys are texts, and a vector takes everything.
     debug_assert!(written.is_ok());
     text
 }
@@ -54,12 +55,8 @@ struct Instance<'s> {
     workers: Vec<WorkerObject<'s>>,
 }
 
-/// The lock that every instance has. Who holds it is not known.
-#[derive(Serialize)]
-struct UserLock {
-    #[serde(rename = "user 0")]
-    pid: i32,
-}
+/// `"user N"` and the process that holds it, 0 for none.
+type UserLock = BTreeMap<String, i32>;
 
 #[derive(Serialize)]
 struct SocketObject<'s> {
@@ -139,7 +136,10 @@ impl<'s> Instance<'s> {
             uid: snapshot.uid,
             gid: snapshot.gid,
             cwd: &snapshot.cwd,
-            locks: vec![UserLock { pid: 0 }],
+            locks: (0..)
+                .zip(&snapshot.locks)
+                .map(|(number, pid): (u32, _)| BTreeMap::from([(format!("user {number}"), *pid)]))
+                .collect(),
             sockets: snapshot.sockets.iter().map(SocketObject::new).collect(),
             workers: snapshot
                 .workers

@@ -14,6 +14,8 @@ pub(crate) struct Snapshot {
     pub(crate) cwd: String,
     /// When the master was started, in seconds since 1970.
     pub(crate) started: u64,
+    /// Who holds each lock of `uwsgi.lock`, 0 for nobody.
+    pub(crate) locks: Vec<i32>,
     pub(crate) sockets: Vec<Socket>,
     /// In the order of their numbers.
     pub(crate) workers: Vec<Worker>,
