@@ -429,3 +429,36 @@ fn a_link_that_points_elsewhere_is_no_upgrade() {
     assert!(!server.log().contains("binary reloading"));
     server.get("/").expect(200);
 }
+
+/// Workers of the old binary write into a socket that the new one reads, and into the files of both.
+#[test]
+fn log_lines_are_collected_across_an_upgrade() {
+    let installed = Installed::new();
+    let setup = serving(&installed, APP);
+    let requests = setup.dir().join("requests.log");
+    let server = start(
+        setup
+            .option("log-master", "true")
+            .option("req-logger", format!("file:{}", requests.display()))
+            .option("log-encoder", "prefix |"),
+    );
+    let lines = || fs::read_to_string(&requests).unwrap_or_default();
+    let served = std::sync::atomic::AtomicUsize::new(0);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        use std::sync::atomic::Ordering::SeqCst;
+        scope.spawn(|| {
+            while !done.load(SeqCst) {
+                server.get("/").expect(200);
+                served.fetch_add(1, SeqCst);
+            }
+        });
+        upgrade(&server, &installed);
+        done.store(true, SeqCst);
+    });
+    let served = served.into_inner();
+    until_true("a line for each request", || {
+        lines().matches("=> generated").count() == served
+    });
+    server.wait_for_log("|binary reloading uwgate");
+}
