@@ -118,7 +118,6 @@ impl Logs {
             manners,
             way: Way::Direct(None),
         };
-        logs.truncate(options)?;
         match log.collects() || left.is_some() {
             true => logs.collect(options, left)?,
             false if log.logto2.is_none() => logs.redirect(options)?,
@@ -142,7 +141,11 @@ impl Logs {
         }
     }
 
-    fn truncate(&self, options: &Options) -> Result<(), String> {
+    /// Empties the file that all lines go to, if the options say so: at a start, not in the middle of a life.
+    ///
+    /// # Errors
+    /// One sentence with the line that names the file.
+    pub(crate) fn truncate(&self, options: &Options) -> Result<(), String> {
         let Some(to) = destination(options).filter(|_| options.log.log_truncate) else {
             return Ok(());
         };
