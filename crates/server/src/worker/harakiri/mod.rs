@@ -11,6 +11,7 @@
 //! cannot even do this (see `master::harakiri`).
 
 mod answer;
+mod execution;
 mod judge;
 mod report;
 mod stacks;
