@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uwgate_sys::channel::Channel;
 use uwgate_sys::process::{self, Fork, allowed_cpus, this, thread_count};
+use uwgate_sys::signals::Signal;
 
 use crate::host::Host;
 use crate::inherit::Inherited;
@@ -91,6 +92,9 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
     let mut load = Load::InWorker { need_app };
     if inherited.master.is_some() {
         title::show(&inherited.options.process.titles, Part::Zygote);
+    } else {
+        // There is nothing yet that could be finished.
+        end_after_signals(1, 1);
     }
     if !lazy {
         let apps = nursery.load();
@@ -179,6 +183,7 @@ fn serve<N: Nursery>(
         master.send(&FromWorker::Started { pid }.encode(), &[])?;
         uwgate_sys::signals::end_after_parent(WITHOUT_MASTER)?;
     }
+    let alone = master.is_none();
     let process = &inherited.options.process;
     title::show(&process.titles, Part::Worker(row.worker));
     bind_to_cpus(row.worker, process.cpu_affinity);
@@ -201,7 +206,10 @@ fn serve<N: Nursery>(
     {
         watch(nursery, master.try_clone()?);
     }
-    let alone = master.is_none();
+    if alone {
+        let control = &options.control;
+        end_after_signals(control.reload_mercy, control.worker_reload_mercy);
+    }
     let setup = worker::Setup {
         row,
         options: Arc::clone(&options),
@@ -210,11 +218,20 @@ fn serve<N: Nursery>(
         scoreboard,
         apps,
     };
-    let order = worker::run(setup, nursery.host())?;
-    Ok(match order {
-        _ if alone => End::Stopped,
-        _ => End::Worker,
-    })
+    worker::run(setup, nursery.host())?;
+    Ok(if alone { End::Stopped } else { End::Worker })
+}
+
+/// Without a master nobody ends a worker that is stuck in a request when it is told to stop.
+fn end_after_signals(quick: u32, graceful: u32) {
+    for (signal, seconds) in [
+        (Signal::INT, quick),
+        (Signal::QUIT, quick),
+        (Signal::TERM, graceful),
+        (Signal::HUP, graceful),
+    ] {
+        uwgate_sys::signals::end_after(signal, seconds, End::Stopped.code());
+    }
 }
 
 /// Has changes of the code told to the master.

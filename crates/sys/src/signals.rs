@@ -3,7 +3,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 pub use rustix::process::Signal;
 
@@ -99,6 +99,42 @@ extern "C" fn set_alarm(_: libc::c_int) {
     set_disposition(libc::SIGALRM, libc::SIG_DFL);
     // SAFETY: takes a number.
     unsafe { libc::alarm(GRACE.load(Ordering::Relaxed)) };
+}
+
+/// Has this process end with `code` so many seconds after `signal` has come, whatever it is doing then. To be called
+/// before the async runtime listens to the signal: its handler runs this one as well.
+///
+/// Nothing of this process has to run for that, so one that is stuck ends too.
+pub fn end_after(signal: Signal, seconds: u32, code: i32) {
+    if let Some(limit) = LIMITS.get(signal.as_raw().unsigned_abs() as usize) {
+        limit.store(seconds.max(1), Ordering::Relaxed);
+    }
+    LAST_CODE.store(code, Ordering::Relaxed);
+    set_disposition(
+        signal.as_raw(),
+        limit_life as extern "C" fn(libc::c_int) as libc::sighandler_t,
+    );
+}
+
+/// Seconds by signal.
+static LIMITS: [AtomicU32; 32] = [const { AtomicU32::new(0) }; 32];
+static LAST_CODE: AtomicI32 = AtomicI32::new(0);
+
+/// Runs as a signal handler: two async-signal-safe calls.
+extern "C" fn limit_life(signal: libc::c_int) {
+    let limit = LIMITS.get(signal.unsigned_abs() as usize);
+    set_disposition(
+        libc::SIGALRM,
+        end_now as extern "C" fn(libc::c_int) as libc::sighandler_t,
+    );
+    // SAFETY: takes a number.
+    unsafe { libc::alarm(limit.map_or(1, |limit| limit.load(Ordering::Relaxed))) };
+}
+
+/// Runs as a signal handler.
+extern "C" fn end_now(_: libc::c_int) {
+    // SAFETY: ends the process without running anything of it.
+    unsafe { libc::_exit(LAST_CODE.load(Ordering::Relaxed)) };
 }
 
 /// Makes a signal interrupt waiting calls and nothing else. Unlike an ignored signal it is back at its default in

@@ -358,6 +358,42 @@ fn py_autoreload_follows_the_code() {
     assert_eq!(reloads(), before + 1, "one change, one reload");
 }
 
+/// Nobody else would end it, and a worker with one thread hears of nothing while it is in a request (or an import).
+#[test]
+fn mercy_ends_without_a_master_too() {
+    for import in [false, true] {
+        let source = format!(
+            "import time\n\
+            def application(environ, start_response):\n\
+            \x20   open('waiting', 'w').close()\n\
+            \x20   time.sleep(600)\n\
+            if {}: application(0, 0)\n",
+            if import { "True" } else { "False" }
+        );
+        for signal in [Signal::TERM, Signal::INT] {
+            let setup = Setup::source(Kind::Uwgate, &source);
+            let http = setup.dir().join("http.sock");
+            let mut server = setup
+                .option("master", "false")
+                .option("http-socket", http.display())
+                .option("worker-reload-mercy", 1)
+                .option("reload-mercy", 1)
+                .spawn();
+            let mut client = until("a connection", || {
+                std::os::unix::net::UnixStream::connect(&http).ok()
+            });
+            let request = crate::support::Request::get("/").bytes();
+            client.write_all(&request).expect("can be written");
+            until_true("it to be stuck", || server.dir.join("waiting").exists());
+            assert_eq!(
+                server.stop_with(signal).code(),
+                Some(30),
+                "{signal:?} {import}"
+            );
+        }
+    }
+}
+
 /// Requests that take longer than the mercy are cut.
 #[test]
 fn mercy_ends() {
