@@ -30,6 +30,7 @@ mod oracle;
 mod processes;
 mod python_api;
 mod regressions;
+mod reliability;
 mod reloads;
 mod sample_configs;
 mod slow_clients;

@@ -1,60 +1,17 @@
 //! Upgrades of the binary itself: a reload that finds a newer file where it was started from becomes it.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::support::install::Installed;
 use crate::support::load::APP;
 use crate::support::process::{alive, children, descriptors, signal};
 use crate::support::wait::{until, until_true};
-use crate::support::{Address, Kind, Load, Request, Server, Setup, TempDir, Way, paths};
-
-/// An installation of its own: the binary and the host module.
-struct Installed {
-    dir: TempDir,
-}
-
-impl Installed {
-    fn new() -> Self {
-        let installed = Self {
-            dir: TempDir::new(),
-        };
-        let module = "libuwgate_python.so";
-        let built = paths::uwgate().with_file_name("deps").join(module);
-        fs::copy(built, installed.dir.join(module)).expect("the host module was built");
-        installed.upgrade();
-        installed
-    }
-
-    fn program(&self) -> PathBuf {
-        self.dir.join("uwgate")
-    }
-
-    /// Puts another copy of the binary in the place of the one there is, as a package does.
-    fn upgrade(&self) {
-        self.put(&paths::uwgate());
-    }
-
-    /// By a process of its own: what other threads start in this moment would inherit a file that is being written,
-    /// and no program can be started from it meanwhile.
-    fn put(&self, program: &Path) {
-        let new = self.dir.join("uwgate.new");
-        let copied = Command::new("cp").arg(program).arg(&new).status();
-        assert!(copied.expect("there is a cp").success());
-        fs::rename(new, self.program()).expect("can be renamed");
-    }
-
-    /// Puts a program there that is none of ours.
-    fn put_script(&self, text: &str) {
-        let new = self.dir.write("script", text);
-        fs::set_permissions(&new, fs::Permissions::from_mode(0o755)).expect("it is ours");
-        self.put(&new);
-    }
-}
+use crate::support::{Address, Kind, Load, Request, Server, Setup, TempDir, Way};
 
 fn serving(installed: &Installed, app: &str) -> Setup {
     Setup::source(Kind::Uwgate, app)
@@ -92,7 +49,7 @@ fn upgrade(server: &Server, installed: &Installed) {
 
 #[test]
 fn a_newer_binary_takes_over_and_no_request_is_lost() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let server = start(serving(&installed, APP));
     let (http, uwsgi) = (server.http.clone(), server.socket.clone());
     let ways = [Way::Close(http.clone()), Way::Keep(http), Way::Uwsgi(uwsgi)];
@@ -118,9 +75,9 @@ fn a_newer_binary_takes_over_and_no_request_is_lost() {
 /// `mv uwgate uwgate.old; cp …/uwgate .` changes the name of the running file.
 #[test]
 fn the_old_binary_may_be_moved_away() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let server = start(serving(&installed, APP));
-    fs::rename(installed.program(), installed.dir.join("uwgate.old")).expect("can be renamed");
+    fs::rename(installed.program(), installed.dir.join("server.old")).expect("can be renamed");
     upgrade(&server, &installed);
     server.get("/").expect(200);
 }
@@ -128,7 +85,7 @@ fn the_old_binary_may_be_moved_away() {
 /// Each of them would be the end of an instance that became it.
 #[test]
 fn a_file_that_is_no_uwgate_leaves_the_old_binary_serving() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let server = start(serving(&installed, APP));
     let master = server.process.pid();
     let scripts = [
@@ -167,7 +124,7 @@ fn failures(server: &Server) -> usize {
 /// A binary that does not end when it is tried is no obstacle for the next one, and does not outlive the instance.
 #[test]
 fn a_binary_that_hangs_when_tried_is_given_up() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let mut server = start(serving(&installed, APP));
     let pid_file = installed.dir.join("hangs");
     let script = format!(
@@ -217,7 +174,7 @@ fn wait_for_version(server: &Server, version: &str) {
 #[test]
 fn an_upgrade_with_a_broken_app_keeps_the_old_workers_until_it_is_mended() {
     for need_app in ["true", "false"] {
-        let installed = Installed::new();
+        let installed = Installed::new(Kind::Uwgate);
         let setup = serving(&installed, VERSIONED).option("need-app", need_app);
         setup.write("version", "VERSION = 'one'");
         let server = start(setup);
@@ -241,7 +198,7 @@ fn an_upgrade_with_a_broken_app_keeps_the_old_workers_until_it_is_mended() {
 /// Sockets, users and interpreters are found out about only by the new binary itself, when there is no way back.
 #[test]
 fn an_upgrade_to_a_configuration_that_cannot_be_served_keeps_the_old_workers() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let server = start(serving(&installed, APP));
     let ini = server.dir.join("server.ini");
     let good = fs::read_to_string(&ini).expect("is there");
@@ -267,7 +224,7 @@ fn an_upgrade_to_a_configuration_that_cannot_be_served_keeps_the_old_workers() {
 
 #[test]
 fn a_request_may_last_longer_than_the_upgrade() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let setup = Setup::app(Kind::Uwgate, "slow.py").program(&installed.program());
     let server = start(setup.option("processes", 2));
     let dir = TempDir::new();
@@ -329,7 +286,7 @@ fn locks_of_the_application_hold_over_an_upgrade() {
 /// Whatever the upgrade has come to when the signal arrives.
 #[test]
 fn a_stop_during_an_upgrade_is_obeyed() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     for delay in [0, 10, 40, 100, 250] {
         let mut server = start(serving(&installed, APP));
         let workers = server.workers();
@@ -347,7 +304,7 @@ fn a_stop_during_an_upgrade_is_obeyed() {
 /// No signal with a meaning for an instance may find its master unprepared.
 #[test]
 fn signals_during_an_upgrade_do_no_harm() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let server = start(serving(&installed, APP));
     let master = server.process.pid();
     let signals = [
@@ -374,7 +331,7 @@ fn signals_during_an_upgrade_do_no_harm() {
 
 #[test]
 fn sockets_come_and_go_with_an_upgrade() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let setup = serving(&installed, APP);
     let [first, second] = ["first.sock", "second.sock"].map(|name| setup.dir().join(name));
     let server = start(setup.option("http-socket", first.display()));
@@ -399,7 +356,7 @@ fn an_upgrade_after_the_user_was_dropped() {
         eprintln!("SKIPPED: only root can become another user");
         return;
     }
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let setup = serving(&installed, APP).option("uid", "nobody");
     let server = start(setup.option("gid", "nogroup"));
     upgrade(&server, &installed);
@@ -413,7 +370,7 @@ fn an_upgrade_after_the_user_was_dropped() {
 /// A link to the version of the day, as some installations have it.
 #[test]
 fn a_link_that_points_elsewhere_is_no_upgrade() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let link = installed.dir.join("current");
     symlink(installed.program(), &link).expect("can be made");
     let server = start(

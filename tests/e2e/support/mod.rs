@@ -3,6 +3,8 @@
 pub mod address;
 pub mod apache;
 pub mod client;
+pub mod idle;
+pub mod install;
 pub mod load;
 pub mod nginx;
 pub mod packet;

@@ -12,9 +12,10 @@ pub fn app(name: &str) -> PathBuf {
     repository().join("tests/apps").join(name)
 }
 
-/// The binary that cargo built for this test run.
+/// The binary that cargo built for this test run, or the one that `UWGATE_TEST_PROGRAM` names (a release build).
 pub fn uwgate() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_uwgate"))
+    let named = std::env::var_os("UWGATE_TEST_PROGRAM").map(PathBuf::from);
+    named.unwrap_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_uwgate")))
 }
 
 /// The venv with the frameworks and the real uWSGI.
