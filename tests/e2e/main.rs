@@ -10,9 +10,11 @@
     reason = "support is shared by all modules of one binary"
 )]
 
+mod chaos;
 mod control;
 mod daemons;
 mod demo;
+mod endings;
 mod environ_memory;
 mod frameworks;
 mod front_servers;

@@ -1,14 +1,16 @@
 //! Reloads: new code, or none, but no request lost.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::process::alive;
+use crate::support::process::{alive, children};
 use crate::support::wait::until_true;
-use crate::support::{Client, Kind, Packet, Request, Server, Setup};
+use crate::support::{Address, Client, Kind, Packet, Request, Server, Setup, TempDir};
 
 /// An app that tells its version, which stands in a file that it reads at import.
 const VERSIONED: &str = "\
@@ -174,4 +176,99 @@ fn no_request_is_lost_in_a_reload_with_kept_connections() {
         }
     });
     reloads_under(&server, load);
+}
+
+/// The old code goes on with the sockets it has, also with those that the new configuration does not name; when that
+/// was a mistake they are still there.
+#[test]
+fn a_socket_that_a_failed_reload_removed_can_come_back() {
+    let second = Address::free_port();
+    let setup = Setup::source(Kind::Uwgate, VERSIONED).option("processes", 2);
+    setup.write("version", "VERSION = 'one'");
+    let server = setup.option("http-socket", &second).start();
+    let ini = server.dir.join("server.ini");
+    let good = fs::read_to_string(&ini).expect("is there");
+    fs::write(&ini, good.replace(&format!("http-socket = {second}\n"), ""))
+        .expect("can be written");
+    server.dir.write("version", "raise RuntimeError('broken')");
+    server.signal(Signal::HUP);
+    server.wait_for_log("RELOAD FAILED");
+    let get = Request::get("/").header("Connection", "close");
+    assert_eq!(Client::connect(&second).send(&get).text(), "one");
+    fs::write(&ini, &good).expect("can be written");
+    server.dir.write("version", "VERSION = 'two'");
+    server.signal(Signal::HUP);
+    wait_for_version(&server, "two");
+    until_true("the second socket to serve the new version", || {
+        Client::connect(&second).send(&get).text() == "two"
+    });
+}
+
+/// Whoever has connected to a socket before it was removed is served, as late as it may be.
+#[test]
+fn connections_that_wait_on_a_removed_socket_are_served() {
+    let dir = TempDir::new();
+    let removed = [
+        Address::free_port(),
+        Address::Unix(dir.join("removed.sock")),
+    ];
+    let mut setup = Setup::app(Kind::Uwgate, "slow.py");
+    for address in &removed {
+        setup = setup.option("http-socket", address);
+    }
+    let server = setup.start();
+    let mut busy = server.client();
+    busy.write(Request::get(&format!("/until{}", dir.join("go").display())).bytes());
+    until_true("the request to start", || dir.join("go.started").exists());
+    let waiting = removed.iter().cycle().take(6).map(|address| {
+        let mut client = Client::connect(address);
+        client.write(
+            Request::get("/sleep/0")
+                .header("Connection", "close")
+                .bytes(),
+        );
+        client
+    });
+    let waiting: Vec<Client> = waiting.collect();
+    let ini = server.dir.join("server.ini");
+    let mut text = fs::read_to_string(&ini).expect("is there");
+    for address in &removed {
+        text = text.replace(&format!("http-socket = {address}\n"), "");
+    }
+    fs::write(&ini, text).expect("can be written");
+    let old = server.workers();
+    server.signal(Signal::HUP);
+    until_true("the new worker", || {
+        server.workers().iter().any(|pid| !old.contains(pid))
+    });
+    // It answers only when it serves, and then the old one has been told.
+    server.get("/sleep/0").expect(200);
+    dir.write("go", "");
+    busy.response("GET").expect(200);
+    for mut client in waiting {
+        client.response("GET").expect(200);
+    }
+    drop(busy);
+    for address in &removed {
+        until_true("the removed socket to be closed", || {
+            address.connect().is_err()
+        });
+    }
+}
+
+/// An impatient operator, or a deployment that touches many files.
+#[test]
+fn a_storm_of_reloads_ends_with_one_generation() {
+    let server = versioned(Kind::Uwgate);
+    until_true("both workers", || server.workers().len() == 2);
+    for _ in 0..100 {
+        server.signal(Signal::HUP);
+        thread::sleep(Duration::from_millis(5));
+    }
+    server.dir.write("version", "VERSION = 'two'");
+    server.signal(Signal::HUP);
+    wait_for_version(&server, "two");
+    until_true("a zygote and two workers", || {
+        children(server.process.pid()).len() == 3 && server.workers().len() == 2
+    });
 }

@@ -4,23 +4,26 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use super::process::signal;
+use super::process::try_signal;
 use super::server::Server;
 use super::wait::until;
 
-/// Kills a worker that holds no connection, and returns its pid. It is stopped first: what it held then it holds still.
+/// Kills a worker that holds no connection, and returns its pid.
 pub fn kill_an_idle_worker(server: &Server) -> u32 {
     until("a worker without a connection", || {
-        for pid in server.workers() {
-            signal(pid, Signal::STOP);
-            if is_stopped(pid) && !has_connection(pid, server) {
-                signal(pid, Signal::KILL);
-                return Some(pid);
-            }
-            signal(pid, Signal::CONT);
-        }
-        None
+        server
+            .workers()
+            .into_iter()
+            .find(|pid| kill_if_idle(*pid, server))
     })
+}
+
+/// Kills a worker unless it holds a connection. It is stopped first: what it held then it holds still.
+pub fn kill_if_idle(pid: u32, server: &Server) -> bool {
+    try_signal(pid, Signal::STOP);
+    let idle = is_stopped(pid) && !has_connection(pid, server);
+    try_signal(pid, if idle { Signal::KILL } else { Signal::CONT });
+    idle
 }
 
 /// Waits for what the signal has begun.

@@ -146,9 +146,28 @@ pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }
 
+/// The processes of a group, zombies among them: pid and state.
+pub fn group(leader: u32) -> Vec<(u32, char)> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter_map(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (_, rest) = stat.rsplit_once(") ")?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?.chars().next()?;
+        (fields.nth(1)?.parse() == Ok(leader)).then_some((pid, state))
+    })
+    .collect()
+}
+
 /// Sends a signal to any process that a test learned the pid of from its own server.
 pub fn signal(pid: u32, signal: Signal) {
+    assert!(try_signal(pid, signal), "cannot signal {pid}");
+}
+
+/// The same for one that may have ended.
+pub fn try_signal(pid: u32, signal: Signal) -> bool {
     let raw = i32::try_from(pid).expect("a pid fits in 31 bits");
     let pid = Pid::from_raw(raw).expect("a pid is not 0");
-    kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal {raw}: {error}"));
+    kill_process(pid, signal).is_ok()
 }

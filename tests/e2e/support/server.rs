@@ -277,6 +277,13 @@ impl Server {
         spawned.filter(|pid| process::alive(*pid)).collect()
     }
 
+    /// The same program with the same file once more.
+    pub fn again(&self, ini: &Path) -> Process {
+        let mut command = self.kind.command();
+        command.arg("--ini").arg(ini).current_dir(&*self.dir);
+        Process::start(command, &self.dir.join("again.log"))
+    }
+
     /// Sends the signal and waits for the end.
     pub fn stop_with(&mut self, signal: Signal) -> ExitStatus {
         self.signal(signal);

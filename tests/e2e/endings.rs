@@ -1,0 +1,133 @@
+//! An instance ends in bounded time, whatever hangs, and leaves nothing behind.
+
+use std::fs;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::load::{APP, Fault};
+use crate::support::process::{alive, children, group, signal};
+use crate::support::wait::until_true;
+use crate::support::{Kind, Load, Request, Server, Setup, TempDir, Way};
+
+fn start(setup: Setup, workers: usize) -> Server {
+    let server = setup.option("processes", workers).start();
+    until_true("all workers", || server.workers().len() == workers);
+    server
+}
+
+fn zygote(server: &Server) -> u32 {
+    let workers = server.workers();
+    let children = children(server.process.pid());
+    let zygote = children.into_iter().find(|pid| !workers.contains(pid));
+    zygote.expect("a child that is no worker")
+}
+
+fn ends(mut server: Server, with: Signal) {
+    let leader = server.process.pid();
+    assert_eq!(server.stop_with(with).code(), Some(0));
+    until_true("the whole group to be gone", || group(leader).is_empty());
+}
+
+/// A debugger or a cgroup freezer may hold any process.
+#[test]
+fn a_frozen_zygote_does_not_keep_an_instance_from_ending() {
+    for with in [Signal::TERM, Signal::INT] {
+        let server = start(Setup::source(Kind::Uwgate, APP), 2);
+        signal(zygote(&server), Signal::STOP);
+        ends(server, with);
+    }
+}
+
+/// It was asked for workers before.
+#[test]
+fn a_frozen_zygote_that_owes_workers_does_not_keep_an_instance_from_ending() {
+    let server = start(Setup::source(Kind::Uwgate, APP), 2);
+    signal(zygote(&server), Signal::STOP);
+    for worker in server.workers() {
+        signal(worker, Signal::KILL);
+    }
+    server.wait_for_log("DAMN");
+    ends(server, Signal::TERM);
+}
+
+/// Python waits for such a thread when it ends.
+#[test]
+fn a_thread_of_the_application_does_not_keep_a_generation_alive() {
+    let source = format!(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()\n{APP}"
+    );
+    let server = start(Setup::source(Kind::Uwgate, &source), 1);
+    let old = zygote(&server);
+    server.signal(Signal::HUP);
+    until_true("the old zygote to end", || !alive(old));
+    server.get("/").expect(200);
+    ends(server, Signal::TERM);
+}
+
+/// Those who go on connecting must not be served for ever.
+#[test]
+fn a_stop_under_load_ends_and_answers_whoever_was_connected() {
+    let mut server = start(Setup::source(Kind::Uwgate, APP).option("listen", 1024), 2);
+    let ways = [
+        Way::Close(server.http.clone()),
+        Way::Uwsgi(server.socket.clone()),
+    ];
+    let load = Load::start(&ways, 8, Duration::ZERO);
+    load.wait_for(500);
+    let begun = Instant::now();
+    assert_eq!(server.stop_with(Signal::TERM).code(), Some(0));
+    let took = begun.elapsed();
+    let failures = load.finish().failures;
+    let cut = failures
+        .iter()
+        .filter(|failure| matches!(failure.fault, Fault::Cut | Fault::Timeout));
+    assert_eq!(cut.count(), 0, "{failures:?}");
+    println!(
+        "{took:?}, {} clients found the door closing",
+        failures
+            .iter()
+            .filter(|it| it.fault != Fault::Refused)
+            .count()
+    );
+}
+
+/// `kill -9` of the master, and a service manager that starts it again at once.
+#[test]
+fn an_instance_whose_master_was_killed_can_be_started_again_at_once() {
+    let dir = TempDir::new();
+    let import = format!(
+        "import os, time\nwhile os.path.exists('{}'): time.sleep(0.01)\n",
+        dir.join("slow").display()
+    );
+    let until = "if environ['PATH_INFO'] == '/until':\n        open(environ['QUERY_STRING'] + '.started', 'w').close()\n        while not os.path.exists(environ['QUERY_STRING']): time.sleep(0.01)\n    ";
+    let source = format!(
+        "{import}{}",
+        APP.replacen("kind, _,", &format!("{until}kind, _,"), 1)
+    );
+    let mut server = start(Setup::source(Kind::Uwgate, &source), 2);
+    // One worker is busy, and a new generation is deep in its import.
+    let mut client = server.client();
+    client.write(Request::get(&format!("/until?{}", dir.join("go").display())).bytes());
+    until_true("the request to start", || dir.join("go.started").exists());
+    dir.write("slow", "");
+    server.signal(Signal::HUP);
+    until_true("a second zygote", || {
+        children(server.process.pid()).len() == 4
+    });
+    server.signal(Signal::KILL);
+    server.process.wait();
+    fs::remove_file(dir.join("slow")).expect("was written");
+
+    let ini = server.dir.join("server.ini");
+    let again = server.again(&ini);
+    until_true("the same addresses to be served again", || {
+        again.log().contains("spawned uWSGI worker 2") || !alive(again.pid())
+    });
+    assert!(alive(again.pid()), "{}", again.log());
+    server.get("/echo/x").expect(200);
+    dir.write("go", "");
+    client.response("GET").expect(200);
+    thread::sleep(Duration::from_millis(1));
+}
