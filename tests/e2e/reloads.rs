@@ -186,6 +186,7 @@ fn a_socket_that_a_failed_reload_removed_can_come_back() {
     let setup = Setup::source(Kind::Uwgate, VERSIONED).option("processes", 2);
     setup.write("version", "VERSION = 'one'");
     let server = setup.option("http-socket", &second).start();
+    wait_for_version(&server, "one");
     let ini = server.dir.join("server.ini");
     let good = fs::read_to_string(&ini).expect("is there");
     fs::write(&ini, good.replace(&format!("http-socket = {second}\n"), ""))

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
@@ -76,8 +77,8 @@ pub fn ignore(signal: Signal) {
 /// Has this process end `seconds` after its parent, whatever it is doing then; to be called when the parent is the
 /// one that is meant (see [`fork_adopted`](crate::process::fork_adopted)).
 ///
-/// The parent's death is told by a real-time signal, whose handler sets an alarm. Nothing else of this process has to
-/// run for that, so one that is stuck ends as well.
+/// The parent's death is told by a real-time signal, whose handler sets an alarm (see also [`let_go_after_parent`]).
+/// Nothing else of this process has to run for that, so one that is stuck ends as well.
 pub fn end_after_parent(seconds: u32) -> io::Result<()> {
     GRACE.store(seconds, Ordering::Relaxed);
     let told = libc::SIGRTMIN() + 7;
@@ -92,10 +93,57 @@ pub fn end_after_parent(seconds: u32) -> io::Result<()> {
     }
 }
 
-static GRACE: AtomicU32 = AtomicU32::new(0);
+/// Says which listening sockets this process is to let go soon after its parent, even if it is stuck: whoever is
+/// started in the parent's place wants the addresses. To be called again, with others or none, before one is closed.
+/// Those after the first [`DOORS_AT_MOST`] are not seen.
+pub fn let_go_after_parent(sockets: &[BorrowedFd<'_>]) {
+    let numbers = sockets.iter().map(AsRawFd::as_raw_fd);
+    for (door, number) in DOORS.iter().zip(numbers.chain(std::iter::repeat(NO_DOOR))) {
+        door.store(number, Ordering::Relaxed);
+    }
+}
 
-/// Runs as a signal handler: two async-signal-safe calls.
+/// How many sockets [`let_go_after_parent`] looks after.
+pub const DOORS_AT_MOST: usize = 32;
+
+const NO_DOOR: RawFd = -1;
+
+static GRACE: AtomicU32 = AtomicU32::new(0);
+static DOORS: [AtomicI32; DOORS_AT_MOST] = [const { AtomicI32::new(NO_DOOR) }; DOORS_AT_MOST];
+
+/// Until a process that is not stuck has dealt with its sockets itself.
+const DOORS_OPEN: libc::timeval = libc::timeval {
+    tv_sec: 0,
+    tv_usec: 200_000,
+};
+
+/// Runs as a signal handler: async-signal-safe calls only.
 extern "C" fn set_alarm(_: libc::c_int) {
+    set_disposition(
+        libc::SIGALRM,
+        shut_doors as extern "C" fn(libc::c_int) as libc::sighandler_t,
+    );
+    let once = libc::itimerval {
+        it_interval: libc::timeval {
+            tv_sec: 0,
+            tv_usec: 0,
+        },
+        it_value: DOORS_OPEN,
+    };
+    // SAFETY: reads the struct above; a null third argument means "do not tell the old timer".
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &raw const once, ptr::null_mut()) };
+}
+
+/// Runs as a signal handler: async-signal-safe calls only.
+extern "C" fn shut_doors(_: libc::c_int) {
+    for door in &DOORS {
+        let number = door.load(Ordering::Relaxed);
+        if number != NO_DOOR && is_listening(number) {
+            // SAFETY: the number goes on to be somebody's open descriptor, so nobody else's can get it; who accepts
+            // from it learns that it is no socket.
+            unsafe { libc::dup2(libc::STDIN_FILENO, number) };
+        }
+    }
     set_disposition(libc::SIGALRM, libc::SIG_DFL);
     // SAFETY: takes a number.
     unsafe { libc::alarm(GRACE.load(Ordering::Relaxed)) };
@@ -137,6 +185,23 @@ extern "C" fn end_now(_: libc::c_int) {
     unsafe { libc::_exit(LAST_CODE.load(Ordering::Relaxed)) };
 }
 
+/// Async-signal-safe.
+fn is_listening(number: RawFd) -> bool {
+    let mut yes: libc::c_int = 0;
+    let mut len = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: pointer and size are those of `yes`; a number that is no socket is an error.
+    let result = unsafe {
+        libc::getsockopt(
+            number,
+            libc::SOL_SOCKET,
+            libc::SO_ACCEPTCONN,
+            (&raw mut yes).cast(),
+            &raw mut len,
+        )
+    };
+    result == 0 && yes == 1
+}
+
 /// Makes a signal interrupt waiting calls and nothing else. Unlike an ignored signal it is back at its default in
 /// programs that this process starts.
 pub fn shrug_off(signal: Signal) {
@@ -149,6 +214,6 @@ pub fn shrug_off(signal: Signal) {
 
 /// The kernel refuses KILL, STOP and the numbers the C library keeps for itself; that is what callers want.
 fn set_disposition(signal: libc::c_int, disposition: libc::sighandler_t) {
-    // SAFETY: the disposition is SIG_DFL, SIG_IGN or one of the two handlers above, which are async-signal-safe.
+    // SAFETY: the disposition is SIG_DFL, SIG_IGN or one of the handlers above, which are async-signal-safe.
     unsafe { libc::signal(signal, disposition) };
 }

@@ -1,6 +1,6 @@
 //! The listening sockets of a worker, open or shut: a paused worker leaves new connections in the kernel's queue.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
 use tokio::task::JoinHandle;
@@ -24,9 +24,12 @@ impl<H: Host> Doors<H> {
             let endpoint = Arc::new(listening.endpoint());
             (Arc::new(listening.into_fd()), endpoint)
         });
+        let queues: Vec<_> = queues.collect();
+        let sockets: Vec<_> = queues.iter().map(|(queue, _)| queue.as_fd()).collect();
+        uwgate_sys::signals::let_go_after_parent(&sockets);
         Self {
             engine: Arc::clone(engine),
-            queues: queues.collect(),
+            queues,
             acceptors: Vec::new(),
         }
     }
@@ -70,5 +73,11 @@ impl<H: Host> Doors<H> {
             }
             accept::accept_the_rest(queue, endpoint, &self.engine);
         }
+    }
+}
+
+impl<H> Drop for Doors<H> {
+    fn drop(&mut self) {
+        uwgate_sys::signals::let_go_after_parent(&[]);
     }
 }

@@ -16,7 +16,7 @@ use uwgate_config::{Loaded, Options};
 use uwgate_supervisor::{Action, Event, Report, Roster, Status};
 use uwgate_sys::channel;
 use uwgate_sys::clock::{Millis, coarse_now};
-use uwgate_sys::process::{Exit, Pid};
+use uwgate_sys::process::{self, Exit, Pid};
 use uwgate_sys::record_locks::RecordLocks;
 
 use self::fork::Zygote;
@@ -91,6 +91,8 @@ impl Generation {
             .command(options, &legacy.word)
             .map_err(io::Error::other)?;
         command.fds = legacy.fds;
+        // It may be deep in an import, with the sockets in its hands.
+        command.death_signal = Some(process::Signal::KILL);
         super::start::tell_reloads(&mut command, reloads);
         let program = command.program.clone();
         let pid = command.spawn().map_err(|error| {
