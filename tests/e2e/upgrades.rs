@@ -260,7 +260,7 @@ fn a_request_may_last_longer_than_the_upgrade() {
 /// New code waits for what old code has locked, though the master is another program meanwhile.
 #[test]
 fn locks_of_the_application_hold_over_an_upgrade() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let setup = Setup::app(Kind::Uwgate, "ask.py").program(&installed.program());
     let server = start(setup.option("processes", 2).option("locks", 1));
     let dir = TempDir::new();

@@ -109,6 +109,15 @@ impl Listening {
         }
     }
 
+    /// Has the kernel put nobody into the queue any more, in which they would wait for a reset: who connects from now
+    /// on is left waiting for the moment in which the last worker has emptied the queue and closes it, and is refused.
+    pub(crate) fn close_queue(&self) {
+        // The service manager goes on with a socket of its own.
+        if !self.activated {
+            let _ = rustix::net::listen(&self.listener.fd, 0);
+        }
+    }
+
     pub(crate) fn into_fd(self) -> OwnedFd {
         self.listener.fd
     }

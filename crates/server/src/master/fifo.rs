@@ -57,18 +57,24 @@ impl Command {
     }
 }
 
-/// Makes the pipe of the first slot and reads it.
+/// Makes the pipe of the first slot and reads it. `keep`: a pipe that is there is our own, and somebody may be waiting
+/// to write.
 ///
 /// # Errors
 /// One sentence: the pipe cannot be made.
 pub(super) fn open(
     paths: &[PathBuf],
+    keep: bool,
     wish: impl Fn(Wish) + Send + Sync + 'static,
 ) -> Result<Option<tokio::task::JoinHandle<()>>, String> {
     let Some(first) = paths.first() else {
         return Ok(None);
     };
-    let pipe = make(first)?;
+    let is_pipe = || fs::symlink_metadata(first).is_ok_and(|found| found.file_type().is_fifo());
+    let pipe = match keep && is_pipe() {
+        true => read(first)?,
+        false => make(first)?,
+    };
     let fifo = Fifo {
         paths: paths.to_vec(),
         wish,
@@ -153,8 +159,12 @@ fn make(path: &Path) -> Result<pipe::Receiver, String> {
     }
     let made = rustix::fs::mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
     made.map_err(|error| problem(&error.to_string()))?;
+    read(path)
+}
+
+fn read(path: &Path) -> Result<pipe::Receiver, String> {
     pipe::OpenOptions::new()
         .read_write(true)
         .open_receiver(path)
-        .map_err(|error| problem(&error.to_string()))
+        .map_err(|error| format!("master-fifo {}: {error}", path.display()))
 }

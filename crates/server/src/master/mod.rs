@@ -148,7 +148,7 @@ fn supervise<L: Launcher>(
             locks,
             reloads,
         } = beginning;
-        let sources = match Sources::open(options, &happenings) {
+        let sources = match Sources::open(options, veterans.are_serving(), &happenings) {
             Err(problem) if veterans.are_serving() => {
                 tracing::error!("{problem}");
                 Sources::default()
@@ -322,6 +322,7 @@ impl<L: Launcher> Master<'_, L> {
     /// will not come back.
     fn close_sockets(&mut self) {
         for listening in std::mem::replace(&mut self.listeners, Arc::new([])).iter() {
+            listening.close_queue();
             if self.vacuum
                 && let Err(error) = listening.listener.unlink_if_ours()
             {

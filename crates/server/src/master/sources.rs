@@ -32,12 +32,18 @@ impl Drop for Task {
 }
 
 impl Sources {
+    /// `keep`: the pipes that are there are our own.
+    ///
     /// # Errors
     /// One sentence: the FIFO cannot be made.
-    pub(super) fn open(options: &Options, happenings: &Happenings) -> Result<Self, String> {
+    pub(super) fn open(
+        options: &Options,
+        keep: bool,
+        happenings: &Happenings,
+    ) -> Result<Self, String> {
         let fifo_paths = fifo_paths(options);
         Ok(Self {
-            fifo: open_fifo(&fifo_paths, happenings)?,
+            fifo: open_fifo(&fifo_paths, keep, happenings)?,
             fifo_paths,
             watched: watched(options),
             watchers: watchers(options, happenings),
@@ -48,7 +54,7 @@ impl Sources {
     pub(super) fn renew(&mut self, options: &Options, happenings: &Happenings) {
         let fifo_paths = fifo_paths(options);
         if fifo_paths != self.fifo_paths {
-            match open_fifo(&fifo_paths, happenings) {
+            match open_fifo(&fifo_paths, false, happenings) {
                 Ok(fifo) => {
                     self.fifo = fifo;
                     self.fifo_paths = fifo_paths;
@@ -69,8 +75,12 @@ fn fifo_paths(options: &Options) -> Vec<PathBuf> {
     paths.map(|path| options.in_chdir(path)).collect()
 }
 
-fn open_fifo(paths: &[PathBuf], happenings: &Happenings) -> Result<Option<Task>, String> {
-    Ok(fifo::open(paths, granter(happenings))?.map(Task))
+fn open_fifo(
+    paths: &[PathBuf],
+    keep: bool,
+    happenings: &Happenings,
+) -> Result<Option<Task>, String> {
+    Ok(fifo::open(paths, keep, granter(happenings))?.map(Task))
 }
 
 fn watched(options: &Options) -> Vec<(PathBuf, Wish)> {
