@@ -615,12 +615,15 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     fn reload(&mut self, manner: Manner) {
-        if self.ending.is_some() || self.upgrade_if_newer() {
+        if self.ending.is_some() {
             return;
         }
         if !self.is_serving() && self.is_any(Standing::Rising) {
             // What is rising may be the only code that works.
             self.reload_when_risen = true;
+            return;
+        }
+        if self.upgrade_if_newer() {
             return;
         }
         self.surroundings.notice(Phase::Reloading);
