@@ -390,7 +390,7 @@ fn a_link_that_points_elsewhere_is_no_upgrade() {
 /// Workers of the old binary write into a socket that the new one reads, and into the files of both.
 #[test]
 fn log_lines_are_collected_across_an_upgrade() {
-    let installed = Installed::new();
+    let installed = Installed::new(Kind::Uwgate);
     let setup = serving(&installed, APP);
     let requests = setup.dir().join("requests.log");
     let server = start(
