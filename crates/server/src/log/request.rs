@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use uwgate_config::options::{Log, LogFormat, Piece, Place, Value, Variable};
 use uwgate_config::{Options, Protocol};
-use uwgate_sys::clock::TimeForm;
+use uwgate_sys::clock::{TimeForm, coarse_realtime, realtime_micros};
 use uwsgi_codec::Vars;
 
 use super::gate::Gate;
@@ -23,6 +23,8 @@ pub(crate) struct RequestLog {
     log_x_forwarded_for: bool,
     /// The format asks for the worker's memory.
     wants_memory: bool,
+    /// The format asks for parts of seconds since 1970.
+    wants_precision: bool,
     ltime: TimeForm,
     ftime: TimeForm,
     ctime: TimeForm,
@@ -59,12 +61,17 @@ impl RequestLog {
             use Variable::{Rss, RssM, Vsz, VszM};
             matches!(value, Value::Known(Vsz | Rss | VszM | RssM))
         });
+        let wants_precision = format.values().any(|value| {
+            use Variable::{Iso, Tmicros, Tmsecs};
+            matches!(value, Value::Known(Iso | Tmicros | Tmsecs))
+        });
         Self {
             gate: Gate::new(log),
             format,
             missing,
             log_x_forwarded_for: log.log_x_forwarded_for,
             wants_memory,
+            wants_precision,
             ltime: times::apache(),
             ftime: ftime(log),
             ctime: times::ctime(),
@@ -157,7 +164,10 @@ impl<'a> Scene<'a> {
             tally,
             context,
             took: context.begun.elapsed(),
-            now: uwgate_sys::clock::realtime_micros(),
+            now: match log.wants_precision {
+                true => realtime_micros(),
+                false => u64::try_from(coarse_realtime().as_micros()).unwrap_or(u64::MAX),
+            },
             memory: match log.wants_memory {
                 true => memory::of_this_process(),
                 false => (0, 0),
