@@ -123,6 +123,7 @@ fn types(value: &Value) -> Value {
 fn the_json_is_that_of_uwsgi() {
     let texts = [Kind::Uwgate, Kind::Uwsgi].map(|kind| {
         let setup = setup(kind, "slow.py")
+            .option("attach-daemon", "sleep 1000")
             .option("processes", 2)
             .option("threads", 2);
         let mount = format!("/other={}", paths::app("hello.py").display());
@@ -219,6 +220,20 @@ fn a_body_that_does_not_come_is_a_read_error() {
     until_true("a read error", || {
         number(&stats(&server)["workers"][0]["cores"][0], "read_errors") == 1
     });
+}
+
+both! {
+    fn daemons(kind) {
+        let server = started(setup(kind, "hello.py").option("attach-daemon", "sleep 1000"));
+        let daemon = until("the daemon", || {
+            let daemon = stats(&server)["daemons"][0].clone();
+            (number(&daemon, "pid") > 0).then_some(daemon)
+        });
+        assert_eq!(daemon["cmd"], "sleep 1000");
+        assert_eq!(number(&daemon, "respawns"), 0);
+        let children = crate::support::process::children(server.process.pid());
+        assert!(children.iter().any(|pid| u64::from(*pid) == number(&daemon, "pid")));
+    }
 }
 
 both! {

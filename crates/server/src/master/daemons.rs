@@ -151,7 +151,6 @@ impl Daemons {
     }
 
     /// For the statistics.
-    #[allow(dead_code, reason = "the statistics ask for it")]
     pub(super) fn figures(&self) -> Vec<Figures> {
         self.running.iter().map(Running::figures).collect()
     }

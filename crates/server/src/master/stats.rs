@@ -8,10 +8,11 @@ use uwgate_config::{Address, Located, Options, Protocol};
 use uwgate_sys::clock::{coarse_now, coarse_realtime};
 use uwgate_sys::process;
 
+use super::daemons::Figures;
 use super::happenings::{Happening, Happenings};
 use super::{Launcher, Master, Standing};
 use crate::listen::Listening;
-use crate::stats::{Ask, Ledger, Server, Settings, Snapshot, Socket};
+use crate::stats::{Ask, Daemon, Ledger, Server, Settings, Snapshot, Socket};
 
 /// The stats servers and what has to be remembered for them.
 pub(super) struct Stats {
@@ -156,6 +157,13 @@ impl<L: Launcher> Master<'_, L> {
             cwd: std::env::current_dir()
                 .map_or_else(|_| String::new(), |dir| dir.to_string_lossy().into_owned()),
             started: self.stats.started,
+            daemons: self
+                .surroundings
+                .daemons
+                .figures()
+                .into_iter()
+                .map(daemon)
+                .collect(),
             locks: (0..=self.stats.locks)
                 .map(|lock| self.holder(lock))
                 .collect(),
@@ -190,6 +198,19 @@ impl<L: Launcher> Master<'_, L> {
         leaving.fold((0, 0), |(processes, requests), (more, in_them)| {
             (processes + more, requests + in_them)
         })
+    }
+}
+
+fn daemon(figures: Figures) -> Daemon {
+    let Figures {
+        command,
+        pid,
+        respawns,
+    } = figures;
+    Daemon {
+        command,
+        pid,
+        respawns,
     }
 }
 

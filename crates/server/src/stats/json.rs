@@ -9,7 +9,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
-use super::snapshot::{App, Core, Snapshot, Socket, Worker};
+use super::snapshot::{App, Core, Daemon, Snapshot, Socket, Worker};
 
 /// How the JSON is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,8 @@ struct Instance<'s> {
     uid: u32,
     gid: u32,
     cwd: &'s str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    daemons: Vec<DaemonObject<'s>>,
     locks: Vec<UserLock>,
     sockets: Vec<SocketObject<'s>>,
     workers: Vec<WorkerObject<'s>>,
@@ -57,6 +59,13 @@ struct Instance<'s> {
 
 /// `"user N"` and the process that holds it, 0 for none.
 type UserLock = BTreeMap<String, i32>;
+
+#[derive(Serialize)]
+struct DaemonObject<'s> {
+    cmd: &'s str,
+    pid: i32,
+    respawns: u32,
+}
 
 #[derive(Serialize)]
 struct SocketObject<'s> {
@@ -136,6 +145,7 @@ impl<'s> Instance<'s> {
             uid: snapshot.uid,
             gid: snapshot.gid,
             cwd: &snapshot.cwd,
+            daemons: snapshot.daemons.iter().map(DaemonObject::new).collect(),
             locks: (0..)
                 .zip(&snapshot.locks)
                 .map(|(number, pid): (u32, _)| BTreeMap::from([(format!("user {number}"), *pid)]))
@@ -146,6 +156,16 @@ impl<'s> Instance<'s> {
                 .iter()
                 .map(|worker| WorkerObject::new(worker, cores))
                 .collect(),
+        }
+    }
+}
+
+impl<'s> DaemonObject<'s> {
+    fn new(daemon: &'s Daemon) -> Self {
+        Self {
+            cmd: &daemon.command,
+            pid: daemon.pid,
+            respawns: daemon.respawns,
         }
     }
 }

@@ -15,5 +15,5 @@ mod snapshot;
 pub(crate) use self::mask::shown;
 pub(crate) use self::serve::{Ask, Server, Settings};
 pub(crate) use self::snapshot::{
-    App, Book, Core, Counters, InRequest, Ledger, Snapshot, Socket, Status, Worker,
+    App, Book, Core, Counters, Daemon, InRequest, Ledger, Snapshot, Socket, Status, Worker,
 };

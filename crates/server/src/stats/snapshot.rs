@@ -14,6 +14,8 @@ pub(crate) struct Snapshot {
     pub(crate) cwd: String,
     /// When the master was started, in seconds since 1970.
     pub(crate) started: u64,
+    /// Programs that run beside the workers.
+    pub(crate) daemons: Vec<Daemon>,
     /// Who holds each lock of `uwsgi.lock`, 0 for nobody.
     pub(crate) locks: Vec<i32>,
     pub(crate) sockets: Vec<Socket>,
@@ -33,6 +35,16 @@ pub(crate) struct Snapshot {
     pub(crate) leaving_processes: u64,
     /// Requests in these.
     pub(crate) leaving_requests: u64,
+}
+
+/// A program beside the workers (`attach-daemon`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Daemon {
+    pub(crate) command: String,
+    /// 0 while it does not run.
+    pub(crate) pid: i32,
+    /// How often it was started anew.
+    pub(crate) respawns: u32,
 }
 
 /// A socket that workers accept from.
