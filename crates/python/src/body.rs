@@ -8,14 +8,27 @@ use uwgate_server::exchange::Response;
 use crate::file_wrapper::FileWrapper;
 use crate::responder::{Responder, not_bytes};
 
+/// What of the application still runs after its result was sent, if that is a list or the like (which have no
+/// `close()`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    Nothing,
+    /// `uwsgi.after_req_hook`, for which no client should wait.
+    Hook,
+}
+
 /// Sends `result` to its last byte, or until the client is gone.
 ///
 /// # Errors
 /// What the application raised, or did against PEP 3333. That the client is gone is not an error: the caller sees
 /// it in the response.
-pub(crate) fn send(responder: &Bound<'_, Responder>, result: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn send(
+    responder: &Bound<'_, Responder>,
+    result: &Bound<'_, PyAny>,
+    after: After,
+) -> PyResult<()> {
     if let Some(whole) = whole(result) {
-        return finish(responder, whole);
+        return finish(responder, whole, after);
     }
     if let Ok(wrapper) = result.cast::<FileWrapper>()
         && let Some(()) = send_file(responder, wrapper)?
@@ -65,17 +78,24 @@ fn total(result: &Bound<'_, PyAny>) -> Option<u64> {
     tuple.iter().try_fold(0, sum)
 }
 
-fn finish(responder: &Bound<'_, Responder>, body: Bound<'_, PyBytes>) -> PyResult<()> {
+fn finish(
+    responder: &Bound<'_, Responder>,
+    body: Bound<'_, PyBytes>,
+    after: After,
+) -> PyResult<()> {
     with(responder, |response| {
         response.count_switch();
         if response.is_sent() {
             // The application has used write() before.
             let _ = response.write(body.as_bytes());
             let _ = response.finish();
-        } else {
-            // A client that is gone shows in the response.
-            let _ = response.finish_with(body.as_bytes());
+            return;
         }
+        // A client that is gone shows in the response.
+        let _ = match after {
+            After::Nothing => response.finish_at_once_with(body.as_bytes()),
+            After::Hook => response.finish_with(body.as_bytes()),
+        };
     })
 }
 

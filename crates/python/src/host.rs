@@ -11,7 +11,7 @@ use uwgate_server::exchange::{Request, Response};
 use uwgate_server::{Host, Served};
 
 use crate::apps::Apps;
-use crate::body;
+use crate::body::{self, After};
 use crate::environ::{Environ, Prepared};
 use crate::errors;
 use crate::input::Input;
@@ -160,7 +160,11 @@ impl PythonHost {
         let app = choice.app.callable.bind(py);
         let result = app.call1((environ, start_response));
         let outcome = result.and_then(|result| {
-            let sent = body::send(responder, &result);
+            let after = match self.uwsgi.hooks().has_after_request() {
+                true => After::Hook,
+                false => After::Nothing,
+            };
+            let sent = body::send(responder, &result, after);
             let closed = close(&result);
             sent.and(closed)
         });

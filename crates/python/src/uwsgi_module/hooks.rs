@@ -36,9 +36,14 @@ impl Hooks {
 }
 
 impl Hooks {
+    /// Whether there is a `uwsgi.after_req_hook`.
+    pub(crate) fn has_after_request(&self) -> bool {
+        self.is_set.load(Ordering::Relaxed)
+    }
+
     /// Runs `uwsgi.after_req_hook()` if there is one.
     pub(crate) fn run_after_request(&self, py: Python<'_>) {
-        if !self.is_set.load(Ordering::Relaxed) {
+        if !self.has_after_request() {
             return;
         }
         let hook = self.after_request().as_ref().map(|it| it.clone_ref(py));

@@ -381,7 +381,14 @@ impl Connection {
             request.compact();
             return Step::Again;
         }
-        if response.is_broken() || (read && request.waiting().is_empty() && self.drained) {
+        if response.is_broken() {
+            return Step::Then(Next::Close);
+        }
+        if read && request.waiting().is_empty() && self.drained {
+            if response.is_held() {
+                // A close would throw away what is held back if the peer has just sent something more.
+                let _ = uwgate_sys::socket::shutdown_write(self.socket.as_fd());
+            }
             return Step::Then(Next::Close);
         }
         self.close_our_side()
