@@ -10,7 +10,7 @@ use crate::support::paths;
 fn name(claim: &Claim) -> (String, &'static str) {
     let signal = |signal: rustix::process::Signal| {
         let name = format!("{signal:?}");
-        let name = name.trim_start_matches("Signal::");
+        let name = name.trim_matches('"').trim_start_matches("Signal::");
         format!("SIG{}", if name == "ALARM" { "ALRM" } else { name })
     };
     match claim.send {
