@@ -3,12 +3,13 @@
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::both;
-use crate::support::wait::{PATIENCE, until_true};
+use crate::support::wait::{Over, PATIENCE, until_true};
 use crate::support::{Kind, Server, Setup};
 
 fn text(file: &Path) -> String {
@@ -185,30 +186,40 @@ fn no_line_is_lost_while_files_are_rotated() {
             .option(how, value)
             .option("master-fifo", fifo.display())
             .start();
-        std::thread::scope(|scope| {
-            for client in 0..2 {
-                let server = &server;
+        let done = AtomicBool::new(false);
+        let counts = std::thread::scope(|scope| {
+            let clients = [0, 1].map(|client| {
+                let (server, done) = (&server, &done);
                 scope.spawn(move || {
-                    for number in 0..200 {
-                        server.get(&format!("/c{client}-{number}-")).expect(200);
+                    let mut count = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        server.get(&format!("/c{client}-{count}-")).expect(200);
+                        count += 1;
                     }
-                });
-            }
+                    count
+                })
+            });
+            let over = Over(&done);
             for round in 1..=3 {
-                wait_for(&log, &format!("GET /c0-{}", round * 2));
+                wait_for(&log, "GET /c0-");
                 std::fs::write(&fifo, "L").expect("the fifo can be written to");
                 until_true("a rotated file", || rotated(&server).len() == round);
             }
+            drop(over);
+            clients.map(|client| client.join().expect("a client does not fail"))
         });
         let all = || {
             let mut files = rotated(&server);
             files.push(log.clone());
             files.iter().map(|file| text(file)).collect::<String>()
         };
-        until_true("all lines", || all().matches("=> generated").count() == 400);
+        let total = counts.iter().sum::<usize>();
+        until_true("all lines", || {
+            all().matches("=> generated").count() == total
+        });
         let all = all();
-        for client in 0..2 {
-            for number in 0..200 {
+        for (client, count) in counts.into_iter().enumerate() {
+            for number in 0..count {
                 let line = format!("GET /c{client}-{number}- =>");
                 assert_eq!(all.matches(&line).count(), 1, "{how}: {line}");
             }

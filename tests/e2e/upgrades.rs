@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::support::install::Installed;
 use crate::support::load::APP;
 use crate::support::process::{alive, children, descriptors, signal};
-use crate::support::wait::{until, until_true};
+use crate::support::wait::{Over, until, until_true};
 use crate::support::{Address, Kind, Load, Request, Server, Setup, TempDir, Way};
 
 fn serving(installed: &Installed, app: &str) -> Setup {
@@ -410,8 +410,9 @@ fn log_lines_are_collected_across_an_upgrade() {
                 served.fetch_add(1, SeqCst);
             }
         });
+        let over = Over(&done);
         upgrade(&server, &installed);
-        done.store(true, SeqCst);
+        drop(over);
     });
     let served = served.into_inner();
     until_true("a line for each request", || {
