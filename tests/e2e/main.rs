@@ -19,6 +19,7 @@ mod environ_memory;
 mod frameworks;
 mod front_servers;
 mod harakiri;
+mod hooks;
 mod http_basic;
 mod http_environ;
 mod http_refusals;

@@ -356,3 +356,65 @@ fn a_socket_of_the_service_manager_needs_no_name() {
     let answer = Client::connect(&address).send(&Request::get("/"));
     assert_eq!(answer.expect(200).text(), "hello");
 }
+
+/// In a PID namespace of its own the master is process 1: whatever loses its parent there is its child.
+#[test]
+fn as_process_1_the_master_reaps_and_stops_in_time() {
+    let unshare = |args: &[&str]| {
+        let mut command = Command::new("unshare");
+        command
+            .args(["--fork", "--pid", "--mount-proc", "--kill-child"])
+            .args(args);
+        command
+    };
+    if !unshare(&["true"])
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: unshare is not permitted here");
+        return;
+    }
+    let dir = TempDir::new();
+    let orphan = "import os
+def application(environ, start_response):
+    # In a group and session of its own, like a daemon: nobody but process 1 can reap it.
+    if environ['PATH_INFO'] == '/orphan' and os.fork() == 0:
+        os.setsid()
+        os._exit(0) if os.fork() else os._exit(0)
+    start_response('200 OK', [])
+    zombies = 0
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            stat = open('/proc/%s/stat' % pid).read().rsplit(') ', 1)[1].split()
+        except OSError:
+            continue
+        zombies += stat[0] == 'Z' and stat[1] == '1'
+    return [b'%d' % zombies]
+";
+    dir.write("app.py", orphan);
+    let address = Address::Unix(dir.join("http.sock"));
+    let mut command = unshare(&[]);
+    command.arg(Kind::Uwgate.program()).current_dir(&*dir);
+    command.args([
+        "--master",
+        "--wsgi-file",
+        "app.py",
+        "--http-socket",
+        "http.sock",
+    ]);
+    let mut server = crate::support::process::Process::start(command, &dir.join("server.log"));
+    until_true("the socket", || address.connect().is_ok());
+    let ask = |target: &str| {
+        let answer = Client::connect(&address).send(&Request::get(target));
+        answer.expect(200).text().parse::<u32>().unwrap()
+    };
+    for _ in 0..5 {
+        ask("/orphan");
+    }
+    until_true("no zombies", || ask("/") == 0);
+    // What a container's runtime sends to process 1.
+    let master = until("process 1", || children(server.pid()).first().copied());
+    signal(master, Signal::TERM);
+    assert!(server.wait().success());
+    assert!(server.log().contains("goodbye to uWSGI."));
+}

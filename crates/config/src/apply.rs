@@ -87,10 +87,6 @@ impl Application {
                 Err(problem) => return self.say(Severity::Error, "bad-value", entry, problem),
             }
         }
-        if is_graceful_stop(entry) {
-            let problem = Problem::new("no effect: SIGTERM always stops gracefully");
-            return self.known_as(Effect::Needless, entry, problem);
-        }
         if !is_switched_off(entry, row) && self.said.insert(row.name) {
             self.known_as(group.effect, entry, sentence_of(group));
         }
@@ -234,13 +230,6 @@ fn is_switched_off(entry: &Entry, row: &Row) -> bool {
         }
         Syntax::Text(_) => false,
     }
-}
-
-/// uWSGI users make SIGTERM a graceful stop with a hook; here it is one already.
-fn is_graceful_stop(entry: &Entry) -> bool {
-    entry.key == "hook-master-start"
-        && entry.text().starts_with("unix_signal:")
-        && entry.text().ends_with("gracefully_kill_them_all")
 }
 
 /// `python312` -> `python3.12`, `/usr/lib/uwsgi/python3` -> `python3`; not a Python plugin -> `None`.

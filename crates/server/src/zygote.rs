@@ -4,10 +4,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use uwgate_config::Options;
+use uwgate_config::options::Phase;
 use uwgate_sys::channel::Channel;
 use uwgate_sys::process::{self, Fork, allowed_cpus, this, thread_count};
 use uwgate_sys::signals::Signal;
 
+use crate::hooks;
 use crate::host::Host;
 use crate::inherit::Inherited;
 use crate::message::{FromWorker, FromZygote, Message, SIZE, ToZygote};
@@ -97,7 +100,7 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
         end_after_signals(1, 1);
     }
     if !lazy {
-        let apps = nursery.load();
+        let apps = load_apps(&inherited.options, nursery)?;
         if apps == 0 && need_app {
             return Ok(End::NoApp);
         }
@@ -188,9 +191,10 @@ fn serve<N: Nursery>(
     title::show(&process.titles, Part::Worker(row.worker));
     bind_to_cpus(row.worker, process.cpu_affinity);
     nursery.become_worker(row);
+    do_hooks(&inherited.options, Phase::PostFork)?;
     let apps = match load {
         Load::Done { apps } => apps,
-        Load::InWorker { need_app } => match nursery.load() {
+        Load::InWorker { need_app } => match load_apps(&inherited.options, nursery)? {
             0 if need_app => return Ok(End::NoApp),
             apps => apps,
         },
@@ -206,6 +210,7 @@ fn serve<N: Nursery>(
     {
         watch(nursery, master.try_clone()?);
     }
+    do_hooks(&options, Phase::Accepting)?;
     if alone {
         let control = &options.control;
         end_after_signals(control.reload_mercy, control.worker_reload_mercy);
@@ -219,6 +224,9 @@ fn serve<N: Nursery>(
         apps,
     };
     worker::run(setup, nursery.host())?;
+    if alone {
+        do_hooks(&options, Phase::AsUserAtexit)?;
+    }
     Ok(if alone { End::Stopped } else { End::Worker })
 }
 
@@ -242,6 +250,19 @@ fn watch<N: Nursery>(nursery: &mut N, master: Channel) {
         // Without a master nobody reloads.
         let _ = master.send(&FromWorker::CodeChanged { seconds, nanos }.encode(), &[]);
     });
+}
+
+/// The applications, between the hooks around them.
+fn load_apps<N: Nursery>(options: &Options, nursery: &mut N) -> io::Result<u32> {
+    do_hooks(options, Phase::PreApp)?;
+    let apps = nursery.load();
+    do_hooks(options, Phase::PostApp)?;
+    Ok(apps)
+}
+
+fn do_hooks(options: &Options, phase: Phase) -> io::Result<()> {
+    // This process is where the application runs.
+    hooks::run(options, phase, None).map_err(io::Error::other)
 }
 
 /// Gives each worker its `count` CPUs of those that the instance may use, going round.

@@ -217,3 +217,17 @@ fn set_disposition(signal: libc::c_int, disposition: libc::sighandler_t) {
     // SAFETY: the disposition is SIG_DFL, SIG_IGN or one of the handlers above, which are async-signal-safe.
     unsafe { libc::signal(signal, disposition) };
 }
+
+/// Whether a signal that is blocked has come meanwhile, of those that ask a process to end.
+pub fn is_pending() -> bool {
+    let mut set = MaybeUninit::uninit();
+    let asks = [libc::SIGINT, libc::SIGTERM, libc::SIGQUIT];
+    // SAFETY: sigpending fills the set before it is read, and does not fail with a valid pointer; the numbers are
+    // signals.
+    unsafe {
+        libc::sigpending(set.as_mut_ptr()) == 0
+            && asks
+                .iter()
+                .any(|&signal| libc::sigismember(set.as_ptr(), signal) == 1)
+    }
+}

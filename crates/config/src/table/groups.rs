@@ -233,9 +233,9 @@ pub(super) const GROUPS: &[Group] = &[
     ),
     refused(
         "hooks",
-        "Hooks",
-        "no commands are run and nothing is waited for at start or stop",
-        "let the service manager do it, for example ExecStartPre= of systemd",
+        "Other hooks",
+        "there is nothing here that this could be done in or with",
+        "use another hook (docs/hooks.md), or let the service manager do it",
     ),
     needless(
         "log-needless",

@@ -9,6 +9,7 @@ mod control;
 mod daemons;
 mod groups;
 mod harakiri;
+mod hooks;
 mod http;
 mod known;
 mod language;
@@ -334,6 +335,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Commands",
         rows: control::COMMANDS,
+    },
+    Section {
+        title: "Hooks",
+        rows: hooks::ROWS,
     },
     Section {
         title: "Daemons",

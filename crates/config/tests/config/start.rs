@@ -72,6 +72,7 @@ fn every_field_has_its_option() {
         python,
         process,
         control,
+        hooks,
         daemons,
         log,
         limits,
@@ -142,6 +143,7 @@ fn every_field_has_its_option() {
     assert_eq!(process.cpu_affinity, 2);
     assert_eq!(process.titles.procname_prefix.as_deref(), Some("x "));
     assert_eq!(*process.daemonize2.unwrap(), Path::new("/var/log/x"));
+    assert_eq!(hooks, Default::default());
     let commands: Vec<_> = daemons.attached.iter().map(|it| &*it.command).collect();
     assert_eq!(commands, ["sleep 9", "d --go"]);
     assert_eq!(*control.pidfile.unwrap(), Path::new("/run/a.pid"));
@@ -247,13 +249,29 @@ fn what_is_only_known_is_told_and_does_not_stop_the_start() {
 }
 
 #[test]
-fn a_hook_that_is_needless_does_not_hide_one_that_is_not() {
-    let graceful = "hook-master-start = unix_signal:15 gracefully_kill_them_all\n";
-    assert!(loaded("a.ini", &format!("[uwsgi]\n{graceful}")).is_ok());
-    let text = format!("[uwsgi]\n{graceful}hook-master-start = exec:./migrate\n");
-    let findings = loaded("a.ini", &text).unwrap_err();
-    let rules: Vec<_> = findings.iter().map(|finding| finding.rule).collect();
-    assert_eq!(rules, ["needless-option", "unsupported-option"]);
+fn hooks_are_read_before_anything_starts() {
+    let options = options(
+        "hook-master-start = unix_signal:15 gracefully_kill_them_all\nhook-pre-app = exec:./manage.py migrate\n\
+         exec-as-root = true\ntouch-exec = /run/x date\nwait-for-socket = :5432\n",
+    );
+    assert_eq!(options.hooks.signals.len(), 1);
+    let phases: Vec<_> = options
+        .hooks
+        .hooks
+        .iter()
+        .map(|(phase, _)| *phase)
+        .collect();
+    use uwgate_config::options::Phase;
+    assert_eq!(phases, [Phase::PreApp, Phase::AsRoot]);
+    assert_eq!(
+        (options.hooks.touch.len(), options.hooks.wait_for.len()),
+        (1, 1)
+    );
+    for bad in ["mount:/x", "unix_signal:15 nobody", "exec:", "nonsense:x"] {
+        let text = format!("[uwsgi]\nhook-master-start = {bad}\n");
+        let findings = loaded("a.ini", &text).unwrap_err();
+        assert_eq!(findings[0].rule, "bad-value", "{bad}");
+    }
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The one queue through which everything reaches the master.
 
+use std::collections::HashMap;
 use std::io;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use uwgate_config::Located;
+use uwgate_config::options::SignalAction;
 use uwgate_sys::channel::Channel;
 use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::signals::Signal;
@@ -48,11 +51,24 @@ pub(super) struct Happenings {
 
 impl Happenings {
     /// Listens to signals from now on.
-    pub(super) fn subscribe() -> io::Result<Self> {
+    /// `signals` says what some of them mean instead of the usual.
+    pub(super) fn subscribe(signals: &[Located<(i32, SignalAction)>]) -> io::Result<Self> {
         let (sender, receiver) = unbounded_channel();
         let happenings = Self { sender, receiver };
         happenings.on_signal(SignalKind::child(), || Some(Happening::Child))?;
-        for (kind, wish) in wishes() {
+        let own = signals.iter().map(|it| (it.value.0, it.value.1));
+        let own: HashMap<i32, Wish> = own
+            .map(|(signal, action)| (signal, action.into()))
+            .collect();
+        for (signal, wish) in &own {
+            let (kind, wish) = (SignalKind::from_raw(*signal), *wish);
+            happenings.on_signal(kind, move || Some(Happening::Wish(wish)))?;
+        }
+        let usual = wishes();
+        let usual = usual
+            .into_iter()
+            .filter(|(kind, _)| !own.contains_key(&kind.as_raw_value()));
+        for (kind, wish) in usual {
             happenings.on_signal(kind, move || wish.map(Happening::Wish))?;
         }
         Ok(happenings)

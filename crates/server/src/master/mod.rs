@@ -4,6 +4,7 @@
 //! Everything that happens reaches [`Master::handle`] through one queue ([`Happening`]); what a single process of it
 //! means is decided by `uwgate-supervisor`, what a generation means in `generation`, what is to be done next here.
 
+mod chores;
 mod daemons;
 mod fifo;
 mod generation;
@@ -132,7 +133,7 @@ fn supervise<L: Launcher>(
         .enable_time()
         .build()?;
     runtime.block_on(async {
-        let happenings = Happenings::subscribe()?;
+        let happenings = Happenings::subscribe(&loaded.options.hooks.signals)?;
         // What came meanwhile is handled now.
         uwgate_sys::signals::unblock_all();
         tracing::info!(
@@ -155,6 +156,7 @@ fn supervise<L: Launcher>(
             }
             sources => sources.map_err(io::Error::other)?,
         };
+        let is_successor = veterans.are_serving();
         let mut master = Master {
             launcher,
             listeners: listeners.into(),
@@ -183,11 +185,11 @@ fn supervise<L: Launcher>(
             veterans,
             binary: upgrade::started_from(),
             upgrade: None,
-            surroundings: Surroundings::new(background),
+            surroundings: Surroundings::new(background, is_successor),
             logs,
             ending: None,
         };
-        master.surroundings.adopt(options, &daemons);
+        master.surroundings.begin(options, &daemons);
         // Of those who ended while nobody listened.
         master.reap();
         if refused {
@@ -198,7 +200,9 @@ fn supervise<L: Launcher>(
             }
             master.reload_failed(&format!("{error}; the old code goes on"));
         }
-        Ok(master.live().await)
+        let code = master.live().await;
+        master.surroundings.chores.finish();
+        Ok(code)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use uwgate_config::options::Process;
+use uwgate_config::options::{Phase, Process};
 use uwgate_config::{Loaded, Options};
 use uwgate_sys::process::{self, Spawn};
 use uwgate_sys::record_locks::RecordLocks;
@@ -12,6 +12,7 @@ use super::pidfile::Pidfiles;
 use super::veterans::Veterans;
 use super::{Beginning, Heritage, Launcher, heritage, scoreboard, supervise, systemd};
 use crate::background::Background;
+use crate::hooks;
 use crate::listen::{self, Listening};
 use crate::log::{LeftPipes, Logs};
 use crate::privileges;
@@ -57,6 +58,9 @@ pub(super) fn start<L: Launcher>(
         return result.map_err(|error| vec![error.to_string()]);
     }
     let identity = check(options, launcher)?;
+    do_hooks(options, &[Phase::Asap, Phase::PreJail, Phase::InJail])?;
+    hooks::wait_for_all(options, false).map_err(|problem| vec![problem])?;
+    do_hooks(options, &[Phase::AsRoot])?;
     let logs = Logs::open(options, identity.as_ref(), None);
     let mut logs = logs.map_err(|problem| vec![problem])?;
     logs.truncate(options).map_err(|problem| vec![problem])?;
@@ -69,6 +73,8 @@ pub(super) fn start<L: Launcher>(
     pidfiles.write_early().map_err(|problem| vec![problem])?;
     privileges::assume(identity.as_ref(), &options.process).map_err(|problem| vec![problem])?;
     pidfiles.write_late().map_err(|problem| vec![problem])?;
+    do_hooks(options, &[Phase::AsUser])?;
+    hooks::wait_for_all(options, true).map_err(|problem| vec![problem])?;
     logs.settle(options).map_err(|problem| vec![problem])?;
     tracing::info!("*** Operational MODE: {} ***", mode(options));
     caller.opened();
@@ -84,6 +90,13 @@ pub(super) fn start<L: Launcher>(
         }
     };
     result.map_err(|error| vec![error.to_string()])
+}
+
+fn do_hooks(options: &Options, phases: &[Phase]) -> Result<(), Vec<String>> {
+    let mut phases = phases.iter();
+    phases
+        .try_for_each(|phase| hooks::run(options, *phase, None))
+        .map_err(|problem| vec![problem])
 }
 
 /// Finds out now rather than after the fork: neither a user nor an interpreter that does not exist.
@@ -154,7 +167,7 @@ fn take_place(options: &Process) {
 }
 
 /// Several workers need somebody who replaces a dead one (in uWSGI they would just become fewer). A service manager,
-/// and whoever waits for `daemonize2`, need somebody who says that the start has succeeded.
+/// and whoever waits for `daemonize2`, need somebody who says that the start has succeeded. Some hooks are the master's.
 /// Somebody must collect log lines.
 fn wants_master(options: &Options) -> bool {
     options.workers.master
@@ -162,6 +175,7 @@ fn wants_master(options: &Options) -> bool {
         || options.process.daemonize2.is_some()
         || options.log.collects()
         || systemd::is_there()
+        || hooks::want_master(options)
 }
 
 fn mode(options: &Options) -> &'static str {

@@ -1,9 +1,11 @@
 //! Those around the instance who want to know how it is: its caller, the service manager, the daemons beside it.
 
 use uwgate_config::Options;
+use uwgate_config::options::Phase as HookPhase;
 use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{Exit, Pid};
 
+use super::chores::Chores;
 use super::daemons::Daemons;
 use super::systemd::Notifier;
 use crate::background::Background;
@@ -31,22 +33,28 @@ pub(super) struct Surroundings {
     notifier: Notifier,
     background: Background,
     pub(super) daemons: Daemons,
+    pub(super) chores: Chores,
+    /// Workers served before this process became what it is.
+    is_successor: bool,
 }
 
 impl Surroundings {
-    pub(super) fn new(background: &mut Background) -> Self {
+    pub(super) fn new(background: &mut Background, is_successor: bool) -> Self {
         Self {
             phase: Phase::Starting,
             generation: 0,
             notifier: Notifier::of_environment(),
             background: std::mem::take(background),
             daemons: Daemons::default(),
+            chores: Chores::default(),
+            is_successor,
         }
     }
 
-    /// Takes over the daemons of the binary that this process was before.
-    pub(super) fn adopt(&mut self, options: &Options, daemons: &[(Pid, String)]) {
-        self.daemons.prepare(options);
+    /// The master begins, perhaps with the daemons of the binary that this process was before.
+    pub(super) fn begin(&mut self, options: &Options, daemons: &[(Pid, String)]) {
+        self.prepare(options);
+        self.chores.add(HookPhase::MasterStart);
         for (pid, command) in daemons {
             self.daemons.adopt(*pid, command);
         }
@@ -55,6 +63,7 @@ impl Surroundings {
     /// A generation with these options is on its way.
     pub(super) fn prepare(&mut self, options: &Options) {
         self.daemons.prepare(options);
+        self.chores.prepare(options);
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
@@ -64,7 +73,9 @@ impl Surroundings {
 
     /// A process was reaped that is neither zygote nor worker.
     pub(super) fn exited(&mut self, pid: Pid, exit: Exit) {
-        self.daemons.exited(pid, exit);
+        if !self.daemons.exited(pid, exit) {
+            self.chores.exited(pid, exit);
+        }
     }
 
     /// Whether nothing around the instance keeps it from ending.
@@ -97,8 +108,10 @@ impl Surroundings {
                 self.notifier.ready("uwgate is ready");
                 self.background.serving();
                 if generation > self.generation {
+                    let first = self.generation == 0 && !self.is_successor;
                     self.generation = generation;
                     self.daemons.renew();
+                    self.chores.workers_accept(first);
                 }
             }
             Phase::Reloading => self.notifier.reloading(),

@@ -72,7 +72,9 @@ pub(super) fn watched(options: &Options) -> Vec<(PathBuf, Wish)> {
         let in_chdir = |path: &Located<PathBuf>| (options.in_chdir(path), wish);
         paths.iter().map(in_chdir).collect::<Vec<_>>()
     });
-    named.collect()
+    let hooks = options.hooks.touch.iter().enumerate();
+    let hooks = hooks.map(|(number, (file, _))| (options.in_chdir(file), Wish::TouchHook(number)));
+    named.chain(hooks).collect()
 }
 
 /// Looks at the files for ever; `None` when there are none.
@@ -107,6 +109,7 @@ fn cry(wish: Wish) -> &'static str {
         Wish::ChainReload => "chain reload !!!",
         Wish::ReopenLogs => "reopening log",
         Wish::RotateLogs => "rotating log",
+        Wish::TouchHook(_) => "running its hook",
         _ => "grace them all !!!",
     }
 }

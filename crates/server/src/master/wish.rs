@@ -1,5 +1,7 @@
 //! What can be wanted of a running instance, whoever asks: a signal, the FIFO, a touched file, the application.
 
+use uwgate_config::options::SignalAction;
+
 use super::generation::{Hands, Manner};
 use super::{Launcher, Master};
 
@@ -38,6 +40,20 @@ pub(super) enum Wish {
     LogActivity,
     /// Write the pid to all pidfiles again.
     RewritePidfiles,
+    /// Do what the touch of a file means, by its place among the options.
+    TouchHook(usize),
+}
+
+impl From<SignalAction> for Wish {
+    fn from(action: SignalAction) -> Self {
+        match action {
+            SignalAction::Stop => Self::Stop,
+            SignalAction::Kill => Self::Kill,
+            SignalAction::Reload => Self::Reload,
+            SignalAction::BrutalReload => Self::BrutalReload,
+            SignalAction::LogStats => Self::LogStats,
+        }
+    }
 }
 
 impl<L: Launcher> Master<'_, L> {
@@ -61,6 +77,7 @@ impl<L: Launcher> Master<'_, L> {
             Wish::LogStats => self.log_stats(),
             Wish::LogActivity => self.log_activity(),
             Wish::RewritePidfiles => self.pidfiles.rewrite(),
+            Wish::TouchHook(number) => self.surroundings.chores.touched(number),
         }
     }
 
