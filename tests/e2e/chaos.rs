@@ -1,7 +1,8 @@
 //! Whatever happens to the processes of an instance at random, no request that could be served is lost, and in the end
 //! everything is as it was.
 //!
-//! `UWGATE_CHAOS_SECONDS` (4) and `UWGATE_CHAOS_SEED` are for longer runs by hand.
+//! `UWGATE_CHAOS_SECONDS` (4), `UWGATE_CHAOS_SEED` and `UWGATE_CHAOS_OPTIONS` (`threads=2 lazy-apps=true`) are for longer
+//! runs by hand.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -205,6 +206,11 @@ fn nothing_is_lost_and_nothing_is_left_over() {
         .option("processes", WORKERS)
         .option("listen", 1024)
         .option("disable-logging", "true");
+    let more = std::env::var("UWGATE_CHAOS_OPTIONS").unwrap_or_default();
+    let more = more
+        .split_whitespace()
+        .filter_map(|option| option.split_once('='));
+    let setup = more.fold(setup, |setup, (key, value)| setup.option(key, value));
     let fifo = setup.dir().join("fifo");
     let server = setup.option("master-fifo", fifo.display()).start();
     let (http, uwsgi) = (server.http.clone(), server.socket.clone());

@@ -66,6 +66,24 @@ fn a_thread_of_the_application_does_not_keep_a_generation_alive() {
     ends(server, Signal::TERM);
 }
 
+/// The application does not know of threads; those that serve it must not be waited for.
+#[test]
+fn workers_with_threads_leave_when_they_have_nothing_to_do() {
+    let source = "def application(environ, start_response):\n\
+        \x20   start_response('200 OK', [('Content-Length', '2')])\n\
+        \x20   return [b'ok']\n";
+    for lazy in ["false", "true"] {
+        let setup = Setup::source(Kind::Uwgate, source).option("lazy-apps", lazy);
+        let server = start(setup.option("threads", 2), 2);
+        let old = server.workers();
+        server.signal(Signal::HUP);
+        until_true("the old workers to leave", || {
+            !old.iter().any(|pid| alive(*pid))
+        });
+        ends(server, Signal::TERM);
+    }
+}
+
 /// Those who go on connecting must not be served for ever.
 #[test]
 fn a_stop_under_load_ends_and_answers_whoever_was_connected() {

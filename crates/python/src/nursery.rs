@@ -36,6 +36,9 @@ impl PythonNursery {
         let children = Children::look_after(py)?;
         let uwsgi = Arc::new(Uwsgi::install(py, inherited)?);
         load::prepare(py, &options.python)?;
+        // Python takes the thread that imports it first for the main one, and waits at its end for what that one holds:
+        // it must not be a thread that serves, when the application does without the module.
+        py.import("threading")?;
         Ok(Self {
             apps: Apps::new(&options.python),
             options,
