@@ -11,6 +11,7 @@
 )]
 
 mod chaos;
+mod cheaper;
 mod control;
 mod daemons;
 mod demo;

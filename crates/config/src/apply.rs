@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use crate::address::{self, SocketSpec};
+use crate::bounds;
 use crate::custom;
 use crate::entry::Entry;
 use crate::finding::{Finding, Severity};
@@ -57,6 +58,8 @@ pub(crate) fn apply(entries: &[Entry]) -> (Options, Vec<Finding>) {
         application.entry(entry, row);
     }
     application.plugins_name_python(&known);
+    let contradictions = bounds::contradictions(&application.options, &known);
+    application.findings.extend(contradictions);
     (application.options, application.findings)
 }
 

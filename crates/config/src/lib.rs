@@ -10,6 +10,7 @@
 
 mod address;
 mod apply;
+mod bounds;
 mod check;
 pub mod cli;
 pub mod command;

@@ -18,6 +18,10 @@ pub struct Options {
     pub sockets: Sockets,
     /// Processes and threads.
     pub workers: Workers,
+    /// How many workers run.
+    pub cheaper: Cheaper,
+    /// When a worker is replaced, and what it may use.
+    pub recycling: Recycling,
     /// The interpreter and the applications in it.
     pub python: Python,
     /// Privileges and signals.
@@ -145,6 +149,153 @@ impl Default for Workers {
             lazy: false,
             need_app: false,
             locks: 0,
+        }
+    }
+}
+
+/// How many workers run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cheaper {
+    /// Fewest workers that run; 0: all of them, always.
+    pub cheaper: u32,
+    /// How many run at first.
+    pub cheaper_initial: Option<u32>,
+    /// Who decides.
+    pub cheaper_algo: CheaperAlgo,
+    /// How many are started at a time.
+    pub cheaper_step: u32,
+    /// Seconds; with `backlog`, connections.
+    pub cheaper_overload: u32,
+    /// Seconds before `spare2` stops a worker.
+    pub cheaper_idle: u32,
+    /// Bytes that all workers together may use before none is started; 0 is no limit.
+    pub cheaper_rss_limit_soft: u64,
+    /// Bytes that all workers together may use before one is stopped; 0 is no limit.
+    pub cheaper_rss_limit_hard: u64,
+    /// Percent of busyness above which workers are started.
+    pub cheaper_busyness_max: u32,
+    /// Percent of busyness below which one may be stopped.
+    pub cheaper_busyness_min: u32,
+    /// Quiet periods before one is stopped.
+    pub cheaper_busyness_multiplier: u32,
+    /// Added to the multiplier after a stop that was a mistake.
+    pub cheaper_busyness_penalty: u32,
+    /// Say in the log what is seen.
+    pub cheaper_busyness_verbose: bool,
+    /// Waiting connections beyond which emergency workers are started.
+    pub cheaper_busyness_backlog_alert: u32,
+    /// The multiplier while emergency workers run.
+    pub cheaper_busyness_backlog_multiplier: u32,
+    /// Emergency workers started at a time.
+    pub cheaper_busyness_backlog_step: u32,
+    /// Seconds with waiting connections beyond which emergency workers are started.
+    pub cheaper_busyness_backlog_nonzero: u32,
+    /// No worker runs until somebody connects.
+    pub cheap: bool,
+    /// Seconds without a request after which no worker runs until somebody connects; 0 is never.
+    pub idle: u32,
+    /// With `idle`: end the instance instead.
+    pub die_on_idle: bool,
+}
+
+impl Default for Cheaper {
+    fn default() -> Self {
+        Self {
+            cheaper: 0,
+            cheaper_initial: None,
+            cheaper_algo: CheaperAlgo::Spare,
+            cheaper_step: 1,
+            cheaper_overload: 3,
+            cheaper_idle: 10,
+            cheaper_rss_limit_soft: 0,
+            cheaper_rss_limit_hard: 0,
+            cheaper_busyness_max: 50,
+            cheaper_busyness_min: 25,
+            cheaper_busyness_multiplier: 10,
+            cheaper_busyness_penalty: 2,
+            cheaper_busyness_verbose: false,
+            cheaper_busyness_backlog_alert: 33,
+            cheaper_busyness_backlog_multiplier: 3,
+            cheaper_busyness_backlog_step: 1,
+            cheaper_busyness_backlog_nonzero: 60,
+            cheap: false,
+            idle: 0,
+            die_on_idle: false,
+        }
+    }
+}
+
+/// `cheaper-algo`: who decides how many workers run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CheaperAlgo {
+    /// Keeps about one worker free.
+    Spare,
+    /// Keeps `cheaper` workers free.
+    Spare2,
+    /// Looks at the listen queue.
+    Backlog,
+    /// Keeps the average busyness between two marks.
+    Busyness,
+    /// The operator.
+    Manual,
+}
+
+/// When a worker is replaced, and what it may use. Zero is never, or no limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recycling {
+    /// Requests of one worker process.
+    pub max_requests: u32,
+    /// So many more for each worker after the first.
+    pub max_requests_delta: u32,
+    /// Seconds before which a worker is not replaced for its requests or its memory.
+    pub min_worker_lifetime: u32,
+    /// Seconds after which it is.
+    pub max_worker_lifetime: u32,
+    /// So many more for each worker after the first.
+    pub max_worker_lifetime_delta: u32,
+    /// MiB of resident memory above which it is replaced.
+    pub reload_on_rss: u32,
+    /// MiB of address space above which it is replaced.
+    pub reload_on_as: u32,
+    /// MiB of resident memory above which it is killed.
+    pub evil_reload_on_rss: u32,
+    /// MiB of address space above which it is killed.
+    pub evil_reload_on_as: u32,
+    /// Replaced after any exception of the application.
+    pub reload_on_exception: bool,
+    /// Classes of exceptions after which it is replaced.
+    pub reload_on_exception_type: Vec<Located<String>>,
+    /// Messages of exceptions after which it is replaced.
+    pub reload_on_exception_value: Vec<Located<String>>,
+    /// Both, with a colon between.
+    pub reload_on_exception_repr: Vec<Located<String>>,
+    /// MiB of `RLIMIT_AS`.
+    pub limit_as: u32,
+    /// `RLIMIT_NPROC`.
+    pub limit_nproc: u32,
+    /// Seconds to wait before a worker that dies too fast is started again.
+    pub forkbomb_delay: Option<u32>,
+}
+
+impl Default for Recycling {
+    fn default() -> Self {
+        Self {
+            max_requests: 0,
+            max_requests_delta: 0,
+            min_worker_lifetime: 10,
+            max_worker_lifetime: 0,
+            max_worker_lifetime_delta: 0,
+            reload_on_rss: 0,
+            reload_on_as: 0,
+            evil_reload_on_rss: 0,
+            evil_reload_on_as: 0,
+            reload_on_exception: false,
+            reload_on_exception_type: Vec::new(),
+            reload_on_exception_value: Vec::new(),
+            reload_on_exception_repr: Vec::new(),
+            limit_as: 0,
+            limit_nproc: 0,
+            forkbomb_delay: None,
         }
     }
 }

@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 mod action;
+pub mod cheaper;
 mod child;
 mod event;
 mod policy;

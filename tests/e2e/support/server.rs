@@ -140,8 +140,9 @@ impl Setup {
         let ini = self.dir.write("server.ini", self.ini());
         let workers = match self.last("master") {
             Some("false") => 0,
-            _ => self
-                .last("processes")
+            _ => ["cheaper-initial", "cheaper", "processes"]
+                .into_iter()
+                .find_map(|key| self.last(key))
                 .map_or(1, |count| count.parse().expect("is a number")),
         };
         let mut command = clean_command(&self.program);

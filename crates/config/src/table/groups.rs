@@ -197,14 +197,8 @@ pub(super) const GROUPS: &[Group] = &[
     ),
     without(
         "recycling",
-        "Recycling and limits",
-        "no effect yet: workers are not recycled and memory is not limited",
-        "",
-    ),
-    without(
-        "cheaper",
-        "Adaptive number of workers",
-        "no effect yet: all `processes` run all the time",
+        "Memory",
+        "no effect: threads have the system's stacks, and the system decides what is swapped",
         "",
     ),
     without(

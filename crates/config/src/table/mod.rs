@@ -5,6 +5,7 @@
 //! names are lines of `known.tsv`; its `group` column says in [`groups`] what becomes of them. To support another
 //! option, delete its line there, add a row here and a field to [`Options`].
 
+mod cheaper;
 mod control;
 mod daemons;
 mod groups;
@@ -17,6 +18,7 @@ mod limits;
 mod log;
 mod process;
 mod python;
+mod recycling;
 mod sockets;
 mod stats;
 mod workers;
@@ -319,6 +321,14 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Workers",
         rows: workers::ROWS,
+    },
+    Section {
+        title: "Number of workers",
+        rows: cheaper::ROWS,
+    },
+    Section {
+        title: "Recycling of workers",
+        rows: recycling::ROWS,
     },
     Section {
         title: "Python",

@@ -268,11 +268,8 @@ fn help_is_made_from_the_table() {
         text.starts_with("workers = PROCESSES\n  aliases    processes\n  short      -p\n"),
         "{text}"
     );
-    let (text, _) = run(cli::help, &["--cheaper"]);
-    assert!(
-        text.contains("Here: no effect yet: all `processes` run all the time."),
-        "{text}"
-    );
+    let (text, _) = run(cli::help, &["--reload-on-fd"]);
+    assert!(text.contains("Here: no effect; "), "{text}");
     let (text, succeeded) = run(cli::help, &["procesess"]);
     assert_eq!(
         text,

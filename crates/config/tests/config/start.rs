@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::common::{Directory, Run};
-use uwgate_config::options::{EnvChange, Mount};
+use uwgate_config::options::{CheaperAlgo, EnvChange, Mount};
 use uwgate_config::{Address, Finding, Loaded, Located, Options, Protocol, Severity, load};
 
 /// Loads one ini file (or what else `name` says) by its absolute name.
@@ -64,11 +64,15 @@ fn every_field_has_its_option() {
          fs-reload = /srv\nexit-on-reload = true\nstats = :9191\nstats-server = @name\n\
          stats-min = true\nstats-no-cores = true\nprometheus-listen = 127.0.0.1:9117\n\
          umask = 027\nprio = -3\nadd-gid = adm\ncap = net_raw,sys_nice\ncpu-affinity = 2\nprocname-prefix-spaced = x\n\
-         daemonize2 = /var/log/x\nattach-daemon = sleep 9\nsmart-attach-daemon = /run/d.pid d --go\n",
+         daemonize2 = /var/log/x\nattach-daemon = sleep 9\nsmart-attach-daemon = /run/d.pid d --go\n\
+         cheaper = 2\ncheaper-initial = 3\ncheaper-algo = busyness\ncheaper-busyness-max = 70\n\
+         max-requests = 5000\nreload-on-rss = 300\nreload-on-exception-type = MemoryError\n",
     );
     let Options {
         sockets,
         workers,
+        cheaper,
+        recycling,
         python,
         process,
         control,
@@ -157,6 +161,14 @@ fn every_field_has_its_option() {
         (3, 1)
     );
     assert_eq!((control.worker_reload_mercy, control.reload_mercy), (8, 9));
+    assert_eq!((cheaper.cheaper, cheaper.cheaper_initial), (2, Some(3)));
+    assert_eq!(cheaper.cheaper_algo, CheaperAlgo::Busyness);
+    assert_eq!(cheaper.cheaper_busyness_max, 70);
+    assert_eq!(
+        (recycling.max_requests, recycling.reload_on_rss),
+        (5000, 300)
+    );
+    assert_eq!(recycling.reload_on_exception_type.len(), 1);
     assert!(log.disable_logging);
     assert_eq!(
         (limits.buffer_size, limits.limit_post),
@@ -396,4 +408,28 @@ fn json_is_read_too() {
 fn a_byte_order_mark_does_not_hide_the_section() {
     let loaded = loaded("a.ini", "\u{feff}[uwsgi]\nprocesses = 3\n").unwrap();
     assert_eq!(loaded.options.workers.processes, 3);
+}
+
+#[test]
+fn numbers_out_of_bounds_are_told() {
+    let said = |text: &str| match loaded("a.ini", &format!("[uwsgi]\nprocesses = 4\n{text}")) {
+        Ok(loaded) => said(&loaded.findings).join("\n"),
+        Err(findings) => said(&findings).join("\n"),
+    };
+    for (text, expected) in [
+        (
+            "cheaper = 4\n",
+            "invalid cheaper value: must be lower than processes",
+        ),
+        ("cheaper = 2\ncheaper-initial = 9\n", "counts as 4"),
+        ("cheaper = 2\ncheaper-initial = 1\n", "counts as 2"),
+        ("cheaper-algo = clever\n", "falling back to spare"),
+        (
+            "max-worker-lifetime = 10\n",
+            "must be higher than min-worker-lifetime (10)",
+        ),
+    ] {
+        assert!(said(text).contains(expected), "{text}: {}", said(text));
+    }
+    assert_eq!(said("cheaper = 0\ncheaper-initial = 9\n"), "");
 }

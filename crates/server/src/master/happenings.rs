@@ -23,6 +23,8 @@ pub(super) enum Happening {
     Wish(Wish),
     /// A stats client is there.
     Stats(tokio::sync::oneshot::Sender<crate::stats::Snapshot>),
+    /// Somebody has connected while no worker runs.
+    Visitor,
     Zygote {
         number: u64,
         heard: Heard<FromZygote>,

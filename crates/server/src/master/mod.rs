@@ -4,13 +4,16 @@
 //! Everything that happens reaches [`Master::handle`] through one queue ([`Happening`]); what a single process of it
 //! means is decided by `uwgate-supervisor`, what a generation means in `generation`, what is to be done next here.
 
+mod cheaper;
 mod chores;
 mod daemons;
 mod fifo;
 mod generation;
 mod happenings;
 mod heritage;
+mod memory;
 mod pidfile;
+mod queues;
 mod report;
 mod sources;
 mod start;
@@ -35,6 +38,7 @@ use uwgate_sys::clock::{coarse_now, coarse_realtime};
 use uwgate_sys::process::{self, Exit, Pid};
 use uwgate_sys::record_locks::RecordLocks;
 
+use self::cheaper::Workforce;
 use self::generation::{Change, Fault, Generation, Hands, Key, Manner, Standing};
 use self::happenings::{Happening, Happenings, Heard};
 pub use self::heritage::Heritage;
@@ -182,6 +186,8 @@ fn supervise<L: Launcher>(
             reload_when_risen: false,
             manner: Manner::Graceful,
             tick: Tick::new(&loaded.options),
+            workforce: Workforce::new(&loaded.options),
+            memory_is_wanted: memory::is_wanted(&loaded.options),
             veterans,
             binary: upgrade::started_from(),
             upgrade: None,
@@ -250,6 +256,9 @@ struct Master<'l, L> {
     /// How those before the rising generation are to leave.
     manner: Manner,
     tick: Tick,
+    workforce: Workforce,
+    /// An option needs to know how much memory the workers take.
+    memory_is_wanted: bool,
     /// Workers of the binary that this process was before.
     veterans: Veterans,
     /// The file this process was started from.
@@ -296,7 +305,7 @@ impl<L: Launcher> Master<'_, L> {
         ) {
             (Some(ending), ..) => Phase::Ending { code: ending.code },
             (None, true, false) => Phase::Serving {
-                generation: self.serving().unwrap_or_default(),
+                generation: self.serving().map_or(0, Generation::number),
             },
             (None, true, true) => Phase::Reloading,
             (None, false, _) => Phase::Starting,
@@ -354,7 +363,7 @@ impl<L: Launcher> Master<'_, L> {
             &self.locks,
             self.launcher,
             &self.happenings,
-            self.apps() > 0,
+            (self.apps() > 0, self.begin_with()),
         )?;
         generation.pause(self.paused);
         self.zygotes.expect();
@@ -372,6 +381,7 @@ impl<L: Launcher> Master<'_, L> {
             Happening::Child => self.reap(),
             Happening::Wish(wish) => self.grant(wish),
             Happening::Stats(reply) => self.tell_stats(reply),
+            Happening::Visitor => self.wake_up(),
             Happening::Zygote { number, heard } => self.heard_zygote(number, heard),
             Happening::Worker {
                 heard: Heard::Message(FromWorker::CodeChanged { seconds, nanos }),
@@ -542,19 +552,10 @@ impl<L: Launcher> Master<'_, L> {
                 self.with(older, farewell);
             }
         }
+        self.fall_asleep();
         if std::mem::take(&mut self.reload_when_risen) {
             self.reload(Manner::Graceful);
         }
-    }
-
-    /// The number of the generation that serves.
-    fn serving(&self) -> Option<u64> {
-        let serving = |it: &&Generation| it.standing() == Standing::Serving;
-        self.generations
-            .iter()
-            .rev()
-            .find(serving)
-            .map(Generation::number)
     }
 
     /// The sockets of a generation are those of the instance from now on. Others are closed, by each worker when it
@@ -572,6 +573,12 @@ impl<L: Launcher> Master<'_, L> {
             older.close_after(|old| !stays(old));
         }
         self.listeners = new;
+    }
+
+    /// The generation that serves.
+    fn serving(&self) -> Option<&Generation> {
+        let mut generations = self.generations.iter().rev();
+        generations.find(|it| it.standing() == Standing::Serving)
     }
 
     fn is_serving(&self) -> bool {
@@ -668,6 +675,8 @@ impl<L: Launcher> Master<'_, L> {
         self.exit_on_reload = options.control.exit_on_reload;
         self.reload_mercy = reload_mercy(options);
         self.tick = Tick::new(options);
+        self.workforce.renew(options);
+        self.memory_is_wanted = memory::is_wanted(options);
         self.sources.renew(options, &self.happenings);
         self.stats.renew(options, &self.happenings);
         self.entries.clone_from(&loaded.entries);

@@ -38,11 +38,18 @@ impl Tick {
 
 /// Whether an option needs somebody to look every second.
 fn is_wanted(options: &Options) -> bool {
-    Logs::wants_looks(options)
+    let has_queues = !options.sockets.sockets.is_empty();
+    has_queues
+        || super::cheaper::needs_tick(options)
+        || super::memory::is_wanted(options)
+        || Logs::wants_looks(options)
 }
 
 impl<L: Launcher> Master<'_, L> {
-    pub(super) fn every_second(&mut self, _now: Millis) {
+    pub(super) fn every_second(&mut self, now: Millis) {
         self.logs.look_at_size();
+        let waiting = super::queues::look(&self.listeners);
+        self.measure_memory();
+        self.look_at_workforce(now, waiting);
     }
 }

@@ -69,9 +69,9 @@ impl<L: Launcher> Master<'_, L> {
             Wish::Stop => self.stop(None),
             Wish::Kill => self.stop(Some(self.reload_mercy)),
             Wish::TogglePause => self.toggle_pause(),
-            Wish::MoreWorkers | Wish::FewerWorkers | Wish::Cheap => {
-                tracing::warn!("the number of workers cannot be changed yet");
-            }
+            Wish::MoreWorkers => self.change_workforce(1),
+            Wish::FewerWorkers => self.change_workforce(-1),
+            Wish::Cheap => self.go_cheap(),
             Wish::ReopenLogs => self.logs.reopen(),
             Wish::RotateLogs => self.logs.rotate(),
             Wish::LogStats => self.log_stats(),
@@ -131,13 +131,9 @@ impl<L: Launcher> Master<'_, L> {
         &mut self,
         act: impl FnOnce(&mut super::Generation, &mut Hands<'_>),
     ) {
-        use super::generation::{Change, Standing};
+        use super::generation::Change;
 
-        let serving = self
-            .generations
-            .iter()
-            .find(|it| it.standing() == Standing::Serving);
-        if let Some(number) = serving.map(super::Generation::number) {
+        if let Some(number) = self.serving().map(super::Generation::number) {
             self.with(number, |generation, hands| {
                 act(generation, hands);
                 Change::Nothing

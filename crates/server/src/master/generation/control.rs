@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use uwgate_sys::process::{self, Pid};
+
 use super::{Generation, Standing};
 use crate::activity;
 use crate::message::{Message, ToWorker};
@@ -56,6 +58,23 @@ impl Generation {
                 let pid = u32::try_from(pid.as_raw()).unwrap_or_default();
                 activity::log_activity(&self.scoreboard, Row { worker, side }, pid);
             }
+        }
+    }
+
+    /// Notes in the scoreboard how much memory each worker takes.
+    pub(in crate::master) fn measure_memory(&self) {
+        for worker in self.workers() {
+            let Some(seat) = self.scoreboard.seat(worker) else {
+                continue;
+            };
+            let pid = i32::try_from(self.pid_of(worker)).ok();
+            let memory = pid.and_then(Pid::from_raw).map(process::memory);
+            // Whoever has just gone takes none.
+            let (rss, vsz) = memory
+                .and_then(Result::ok)
+                .map_or((0, 0), |memory| (memory.rss, memory.vsz));
+            seat.rss.store(rss, Ordering::Relaxed);
+            seat.vsz.store(vsz, Ordering::Relaxed);
         }
     }
 

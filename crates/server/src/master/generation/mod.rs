@@ -6,6 +6,7 @@ mod fork;
 mod harakiri;
 mod slot;
 mod standing;
+mod strength;
 mod succession;
 
 use std::io;
@@ -67,7 +68,7 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    /// Starts the zygote.
+    /// Starts the zygote. `begin_with` of the workers will follow; `expects_apps`: somebody depends on an application.
     pub(super) fn start<L: Launcher>(
         (number, reloads): (u64, u64),
         loaded: &Loaded,
@@ -75,7 +76,7 @@ impl Generation {
         locks: &RecordLocks,
         launcher: &L,
         happenings: &Happenings,
-        expects_apps: bool,
+        (expects_apps, begin_with): (bool, u32),
     ) -> io::Result<Self> {
         let options = &loaded.options;
         let scoreboard = super::scoreboard(options)?;
@@ -114,7 +115,7 @@ impl Generation {
             zygote: Zygote::new(pid, speaking),
             listeners,
             scoreboard,
-            slots: slots(options),
+            slots: slots(options, begin_with),
             chain: std::collections::VecDeque::new(),
             paused: false,
             backstop: Backstop::new(options),
@@ -218,12 +219,18 @@ impl Generation {
     }
 
     fn start_workers(&mut self, hands: &mut Hands<'_>) -> Change {
-        if self.slots.is_empty() {
+        if self.strength() == 0 {
             self.standing = Standing::Serving;
             return Change::Risen;
         }
         let mut change = Change::Nothing;
-        for worker in self.workers() {
+        let wanted = |worker: &u32| {
+            self.slots
+                .get(*worker as usize - 1)
+                .is_some_and(|it| it.wanted)
+        };
+        let workers: Vec<u32> = self.workers().filter(wanted).collect();
+        for worker in workers {
             change = change.or(self.tell(self.key(worker, Side::First), Event::Start, hands));
         }
         change
@@ -273,6 +280,7 @@ impl Generation {
                     }
                     return Change::Nothing;
                 }
+                occupant.born = coarse_now();
                 self.worker_started(key, pid, hands)
             }
             Heard::Message(FromWorker::Ready { apps }) => {
@@ -317,7 +325,7 @@ impl Generation {
         let all_run = self
             .slots
             .iter()
-            .all(|slot| slot.current().child.status() == Status::Running);
+            .all(|slot| !slot.wanted || slot.current().child.status() == Status::Running);
         if self.standing == Standing::Rising && all_run {
             self.standing = Standing::Serving;
             return Change::Risen;
@@ -437,6 +445,11 @@ impl Generation {
             .seat(key.worker)
             .is_some_and(|seat| seat.last_spawn.load(std::sync::atomic::Ordering::Relaxed) > 0);
         super::report::log(key.worker, self.threads, again, report);
+        let slot = self.slots.get((key.worker as usize).wrapping_sub(1));
+        let cheap = slot.is_some_and(|slot| !slot.wanted) && !self.is_leaving();
+        if cheap && matches!(report, Report::Buried { .. }) {
+            tracing::info!("uWSGI worker {} cheaped.", key.worker);
+        }
     }
 
     /// A worker of a rising generation that dies before it was ready takes the generation with it.
@@ -468,8 +481,9 @@ fn no_apps() -> Change {
     Change::Failed(Fault::Ended(End::NoApp.code()))
 }
 
-fn slots(options: &Options) -> Vec<Slot> {
+/// Of all places the first `begin_with` are filled.
+fn slots(options: &Options, begin_with: u32) -> Vec<Slot> {
     let mercy = Duration::from_secs(options.control.worker_reload_mercy.into());
-    let slots = (0..options.workers.processes).map(|_| Slot::new(mercy));
+    let slots = (0..options.workers.processes).map(|place| Slot::new(mercy, place < begin_with));
     slots.collect()
 }

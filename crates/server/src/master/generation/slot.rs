@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uwgate_supervisor::{Child, Policy, Status, Throttle};
 use uwgate_sys::channel::Channel;
-use uwgate_sys::clock::Millis;
+use uwgate_sys::clock::{Millis, coarse_now};
 
 use crate::message::ToWorker;
 use crate::scoreboard::Side;
@@ -15,6 +15,10 @@ pub(super) struct Slot {
     occupants: [Occupant; 2],
     /// Which of them serves, or will.
     current: Side,
+    /// Somebody is to fill it: not sent home for want of work.
+    pub(super) wanted: bool,
+    /// When it was last said that somebody is to fill it.
+    pub(super) asked: Millis,
     /// What is happening to the other one.
     pub(super) handover: Handover,
 }
@@ -47,6 +51,8 @@ pub(super) struct Occupant {
     pub(super) life: u64,
     /// A process was asked for and has not said its name yet.
     pub(super) awaited: bool,
+    /// When the process was started.
+    pub(super) born: Millis,
     /// What a graceful stop means for it.
     pub(super) farewell: ToWorker,
     /// It has given up a request, and goes by itself.
@@ -63,10 +69,12 @@ const THROTTLE: Throttle = Throttle {
 };
 
 impl Slot {
-    pub(super) fn new(mercy: Duration) -> Self {
+    pub(super) fn new(mercy: Duration, wanted: bool) -> Self {
         Self {
             occupants: [Occupant::new(mercy), Occupant::new(mercy)],
             current: Side::First,
+            wanted,
+            asked: coarse_now(),
             handover: Handover::None,
         }
     }
@@ -136,6 +144,7 @@ impl Occupant {
             channel: None,
             life: 0,
             awaited: false,
+            born: Millis(0),
             farewell: ToWorker::Drain,
             gave_up: false,
         }

@@ -26,7 +26,7 @@ impl Generation {
         let Some(slot) = self.slot(worker) else {
             return;
         };
-        let Some(pid) = slot.current().child.pid() else {
+        let Some(pid) = slot.current().child.pid().filter(|_| slot.wanted) else {
             return;
         };
         if slot.handover != Handover::None {
@@ -56,7 +56,8 @@ impl Generation {
 
     fn next_in_chain(&mut self, hands: &mut Hands<'_>) {
         while let Some(worker) = self.chain.pop_front() {
-            let is_there = |slot: &mut super::Slot| slot.current().child.pid().is_some();
+            let is_there =
+                |slot: &mut super::Slot| slot.wanted && slot.current().child.pid().is_some();
             if self.slot(worker).is_some_and(is_there) {
                 return self.replace(worker, Manner::Graceful, &"chain reload", hands);
             }
