@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use crate::both;
+use crate::support::install::Installed;
 use crate::support::process::{alive, signal};
 use crate::support::wait::{until, until_true};
 use crate::support::{Kind, Server, Setup};
@@ -151,4 +152,22 @@ fn a_daemon_inherits_only_its_output() {
     );
     let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
     assert!(String::from_utf8_lossy(&environment).contains("FOR_THE_APP=yes"));
+}
+
+/// The new master knows the daemons of the old one: none runs twice, none is forgotten.
+#[test]
+fn daemons_go_over_to_a_newer_binary() {
+    let installed = Installed::new(Kind::Uwgate);
+    let mut server = Setup::source(Kind::Uwgate, HELLO)
+        .program(&installed.program())
+        .option("attach-daemon", STAYS)
+        .start();
+    let first = daemon_after(&server, 0);
+    installed.upgrade();
+    server.signal(Signal::HUP);
+    let second = daemon_after(&server, first);
+    until_true("the first one's end", || !alive(first));
+    assert!(server.log().contains("becoming "), "an upgrade");
+    assert!(server.stop_with(Signal::INT).success());
+    until_true("the second one's end", || !alive(second));
 }

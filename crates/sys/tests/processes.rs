@@ -57,6 +57,16 @@ const SCENARIOS: &[Scenario] = &[
     ),
     ("a_socket_file_is_never_wider_than_asked_for", never_wider),
     ("the_process_is_named_and_limited", name_and_limits),
+    (
+        "titles_of_any_length_are_shown_and_the_environment_stays",
+        titles,
+    ),
+    (
+        "some_of_roots_power_can_be_kept_and_passed_on",
+        capabilities,
+    ),
+    ("who_calls_a_daemon_gets_its_verdict", background),
+    ("a_thread_is_bound_to_cpus_that_it_may_use", cpus),
 ];
 
 fn main() {
@@ -116,6 +126,11 @@ fn play(role: &str) {
             let rows = SharedSlice::<AtomicU64>::attach(process::inherited(5).unwrap(), 2).unwrap();
             rows[1].fetch_add(5, Ordering::Relaxed);
         }
+        "succeed-in-background" => process::to_background(|| {}).unwrap().succeeded(),
+        "fail-in-background" => process::to_background(|| {})
+            .unwrap()
+            .failed(7, "it is broken"),
+        "die-in-background" => drop(process::to_background(|| {}).unwrap()),
         other => panic!("no role {other}"),
     }
 }
@@ -736,5 +751,92 @@ fn name_and_limits() {
             Some(24),
             "EMFILE"
         );
+    });
+}
+
+fn titles() {
+    succeeds_in_child(|| {
+        let shown = || std::fs::read("/proc/self/cmdline").unwrap();
+        let environment: Vec<_> = std::env::vars_os().collect();
+        for title in ["a", &"long ".repeat(60), "", "short again"] {
+            process::set_title(title).unwrap();
+            let shown = shown();
+            let shown = String::from_utf8_lossy(&shown);
+            assert_eq!(shown.trim_end_matches('\0'), title);
+            assert_eq!(std::env::vars_os().collect::<Vec<_>>(), environment);
+        }
+    });
+}
+
+fn capabilities() {
+    use uwgate_sys::process::Capabilities;
+
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let names = ["net_bind_service", "sys_nice"];
+    let wanted = names.map(|name| Capabilities::named(name).unwrap());
+    let wanted = wanted.into_iter().reduce(Capabilities::and).unwrap();
+    if wanted.also_in(Capabilities::permitted().unwrap()) != wanted {
+        return;
+    }
+    succeeds_in_child(move || {
+        let somebody = Identity {
+            uid: 12_345,
+            gid: 23_456,
+            groups: vec![23_456],
+        };
+        process::drop_to_keeping(&somebody, wanted).unwrap();
+        let effective = |status: &str| status.contains("CapEff:\t0000000000800400");
+        assert!(effective(
+            &std::fs::read_to_string("/proc/self/status").unwrap()
+        ));
+        let status = shell("cat /proc/self/status");
+        let passed_on = output(Spawn {
+            capabilities: wanted,
+            ..status
+        });
+        assert!(effective(&passed_on), "{passed_on}");
+        let not_passed_on = output(shell("cat /proc/self/status"));
+        assert!(not_passed_on.contains("CapEff:\t0000000000000000"));
+    });
+}
+
+/// What the role prints to standard error, and how it ends.
+fn caller_of(name: &str) -> (String, Exit) {
+    let (mut read, write) = std::io::pipe().unwrap();
+    let mut spawn = role(name);
+    spawn.fds.push((write.into(), 2));
+    let pid = spawn.spawn().unwrap();
+    let mut text = String::new();
+    read.read_to_string(&mut text).unwrap();
+    let exit = process::reap(pid).unwrap();
+    // What went to the background is ours: we are the subreaper.
+    while process::reap_any().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    (text, exit)
+}
+
+fn background() {
+    assert_eq!(
+        caller_of("succeed-in-background"),
+        (String::new(), Exit::Code(0))
+    );
+    let failed = ("it is broken\n".to_owned(), Exit::Code(7));
+    assert_eq!(caller_of("fail-in-background"), failed);
+    assert_eq!(
+        caller_of("die-in-background"),
+        (String::new(), Exit::Code(1))
+    );
+}
+
+fn cpus() {
+    succeeds_in_child(|| {
+        let allowed = process::allowed_cpus().unwrap();
+        let one = [*allowed.last().unwrap()];
+        process::bind_to_cpus(&one).unwrap();
+        assert_eq!(process::allowed_cpus().unwrap(), one);
+        assert!(process::bind_to_cpus(&[]).is_err(), "nowhere to run");
     });
 }
