@@ -33,6 +33,7 @@ mod options;
 mod oracle;
 mod processes;
 mod python_api;
+mod recycling;
 mod regressions;
 mod reliability;
 mod reloads;

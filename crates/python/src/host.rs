@@ -10,6 +10,7 @@ use uwgate_config::Options;
 use uwgate_server::exchange::{Request, Response};
 use uwgate_server::{Host, Served};
 
+use crate::afresh::Afresh;
 use crate::apps::Apps;
 use crate::body::{self, After};
 use crate::environ::{Environ, Prepared};
@@ -25,6 +26,7 @@ pub(crate) struct PythonHost {
     options: Arc<Options>,
     apps: Apps,
     uwsgi: Arc<Uwsgi>,
+    afresh: Afresh,
     /// Threads that have been named.
     threads: AtomicUsize,
 }
@@ -49,6 +51,7 @@ impl PythonHost {
             options: Arc::clone(options),
             apps,
             uwsgi,
+            afresh: Afresh::new(&options.recycling),
             threads: AtomicUsize::new(0),
         }
     }
@@ -188,6 +191,7 @@ impl PythonHost {
             response,
             app: Some(choice.id),
             raised: outcome.is_err(),
+            start_afresh: outcome.is_err_and(|error| self.afresh.is_wanted_after(py, &error)),
         }
     }
 
@@ -238,6 +242,7 @@ fn unserved(
         response: Some(response),
         app: None,
         raised: true,
+        start_afresh: false,
     }
 }
 
@@ -249,6 +254,7 @@ fn no_app(request: Box<Request>, mut response: Box<Response>) -> Served {
         response: Some(response),
         app: None,
         raised: false,
+        start_afresh: false,
     }
 }
 

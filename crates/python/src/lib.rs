@@ -12,6 +12,7 @@
 //! `uwsgi_module` is what it imports as `uwsgi`; `signals` lets its signal handlers run.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod afresh;
 mod apps;
 mod autoreload;
 mod body;

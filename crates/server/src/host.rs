@@ -65,4 +65,6 @@ pub struct Served {
     pub app: Option<u16>,
     /// Whether the application raised.
     pub raised: bool,
+    /// It raised something after which the process is to be replaced.
+    pub start_afresh: bool,
 }

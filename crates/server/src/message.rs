@@ -79,6 +79,8 @@ pub enum FromWorker {
     Retire {
         /// Why.
         why: Retirement,
+        /// Requests that the process has begun.
+        requests: u32,
     },
     /// A file of the loaded code was written at this time since 1970 (`py-autoreload`).
     CodeChanged {
@@ -97,15 +99,6 @@ pub enum Retirement {
     MaxRequests = 1,
     /// An exception of the application is one after which it is to start afresh (`reload-on-exception`).
     Exception = 2,
-}
-
-impl std::fmt::Display for Retirement {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::MaxRequests => "it has served max-requests",
-            Self::Exception => "an exception it is to start afresh after (reload-on-exception)",
-        })
-    }
 }
 
 impl Retirement {
@@ -225,7 +218,7 @@ impl Message for FromWorker {
             Self::Started { pid } => bytes(b'p', pid, 0),
             Self::Ready { apps } => bytes(b'r', apps, 0),
             Self::Harakiri { replace } => bytes(b'h', replace.into(), 0),
-            Self::Retire { why } => bytes(b'e', why as u32, 0),
+            Self::Retire { why, requests } => bytes(b'e', why as u32, requests),
             Self::CodeChanged { seconds, nanos } => bytes(b'c', seconds, nanos),
         }
     }
@@ -237,8 +230,9 @@ impl Message for FromWorker {
             (b'h', replace @ 0..=1, 0) => Some(Self::Harakiri {
                 replace: replace == 1,
             }),
-            (b'e', why, 0) => Some(Self::Retire {
+            (b'e', why, requests) => Some(Self::Retire {
                 why: Retirement::from_number(why)?,
+                requests,
             }),
             (b'c', seconds, nanos) => Some(Self::CodeChanged { seconds, nanos }),
             _ => None,
@@ -273,7 +267,10 @@ mod tests {
             survives(FromWorker::Harakiri { replace });
         }
         for why in [Retirement::MaxRequests, Retirement::Exception] {
-            survives(FromWorker::Retire { why });
+            survives(FromWorker::Retire {
+                why,
+                requests: 70_000,
+            });
         }
     }
 

@@ -190,6 +190,7 @@ fn serve<N: Nursery>(
     let process = &inherited.options.process;
     title::show(&process.titles, Part::Worker(row.worker));
     bind_to_cpus(row.worker, process.cpu_affinity);
+    limit_resources(&inherited.options);
     nursery.become_worker(row);
     do_hooks(&inherited.options, Phase::PostFork)?;
     let apps = match load {
@@ -228,6 +229,23 @@ fn serve<N: Nursery>(
         do_hooks(&options, Phase::AsUserAtexit)?;
     }
     Ok(if alone { End::Stopped } else { End::Worker })
+}
+
+/// What a worker may use; a limit that cannot be set is logged.
+fn limit_resources(options: &Options) {
+    let recycling = &options.recycling;
+    let megabytes = u64::from(recycling.limit_as);
+    let processes = u64::from(recycling.limit_nproc);
+    if megabytes > 0
+        && let Err(error) = process::limit_address_space(megabytes << 20)
+    {
+        tracing::error!("limit-as = {megabytes}: {error}");
+    }
+    if processes > 0
+        && let Err(error) = process::limit_processes(processes)
+    {
+        tracing::error!("limit-nproc = {processes}: {error}");
+    }
 }
 
 /// Without a master nobody ends a worker that is stuck in a request when it is told to stop.

@@ -21,6 +21,7 @@ pub mod cheaper;
 mod child;
 mod event;
 mod policy;
+pub mod recycling;
 mod roster;
 
 pub use action::{Action, Report, StopKind};

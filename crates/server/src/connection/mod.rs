@@ -341,6 +341,9 @@ impl Connection {
                 served.raised,
             ),
         );
+        if served.start_afresh {
+            engine.retiring.after_exception();
+        }
         drop(turn);
         self.stage = Stage::Answered(Answered {
             begun,

@@ -6,7 +6,7 @@ use super::{Launcher, Master};
 
 /// Whether an option needs to know.
 pub(super) fn is_wanted(options: &Options) -> bool {
-    super::cheaper::needs_memory(options)
+    super::cheaper::needs_memory(options) || super::recycling::needs_memory(options)
 }
 
 impl<L: Launcher> Master<'_, L> {

@@ -14,6 +14,7 @@ mod heritage;
 mod memory;
 mod pidfile;
 mod queues;
+mod recycling;
 mod report;
 mod sources;
 mod start;
@@ -34,6 +35,7 @@ use std::time::Duration;
 
 use uwgate_config::{Entry, Finding, Loaded, Options};
 use uwgate_supervisor::Roster;
+use uwgate_supervisor::recycling::Recycling;
 use uwgate_sys::clock::{coarse_now, coarse_realtime};
 use uwgate_sys::process::{self, Exit, Pid};
 use uwgate_sys::record_locks::RecordLocks;
@@ -187,6 +189,7 @@ fn supervise<L: Launcher>(
             manner: Manner::Graceful,
             tick: Tick::new(&loaded.options),
             workforce: Workforce::new(&loaded.options),
+            recycling: Recycling::new(recycling::limits(&loaded.options)),
             memory_is_wanted: memory::is_wanted(&loaded.options),
             veterans,
             binary: upgrade::started_from(),
@@ -257,6 +260,7 @@ struct Master<'l, L> {
     manner: Manner,
     tick: Tick,
     workforce: Workforce,
+    recycling: Recycling,
     /// An option needs to know how much memory the workers take.
     memory_is_wanted: bool,
     /// Workers of the binary that this process was before.
@@ -387,10 +391,16 @@ impl<L: Launcher> Master<'_, L> {
                 heard: Heard::Message(FromWorker::CodeChanged { seconds, nanos }),
                 ..
             } => self.code_changed(Duration::new(seconds.into(), nanos)),
+            Happening::Worker {
+                key,
+                life,
+                heard: Heard::Message(FromWorker::Retire { why, requests }),
+            } => self.retire(key, life, why, requests),
             Happening::Worker { key, life, heard } => {
                 self.with(key.generation, |generation, hands| {
                     generation.heard_worker(key, life, heard, hands)
                 });
+                self.recycle_waiting();
             }
         }
     }
@@ -676,6 +686,7 @@ impl<L: Launcher> Master<'_, L> {
         self.reload_mercy = reload_mercy(options);
         self.tick = Tick::new(options);
         self.workforce.renew(options);
+        self.recycling.renew(recycling::limits(options));
         self.memory_is_wanted = memory::is_wanted(options);
         self.sources.renew(options, &self.happenings);
         self.stats.renew(options, &self.happenings);

@@ -41,6 +41,7 @@ fn is_wanted(options: &Options) -> bool {
     let has_queues = !options.sockets.sockets.is_empty();
     has_queues
         || super::cheaper::needs_tick(options)
+        || super::recycling::needs_tick(options)
         || super::memory::is_wanted(options)
         || Logs::wants_looks(options)
 }
@@ -50,6 +51,7 @@ impl<L: Launcher> Master<'_, L> {
         self.logs.look_at_size();
         let waiting = super::queues::look(&self.listeners);
         self.measure_memory();
+        self.recycle();
         self.look_at_workforce(now, waiting);
     }
 }

@@ -306,7 +306,8 @@ impl Scoreboard {
     }
 }
 
-fn sum(cores: &[Core]) -> u64 {
+/// Requests begun on these cores.
+pub(crate) fn sum(cores: &[Core]) -> u64 {
     let requests = |core: &Core| core.requests.load(Ordering::Relaxed);
     cores.iter().map(requests).sum()
 }

@@ -5,16 +5,18 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 use uwgate_config::Protocol;
+use uwgate_config::options::Recycling;
 
 use super::cores::{Cores, Turn};
 use super::harakiri::Harakiri;
 use super::idle::Watches;
 use super::offload::Offload;
+use super::retirement::Retiring;
 use super::settings::Settings;
 use crate::connection::{Outcome, Refusal};
 use crate::exchange::{Request, Response};
 use crate::log::request::{Context, RequestLog};
-use crate::scoreboard::{Core, Row, Scoreboard};
+use crate::scoreboard::{Core, Row, Scoreboard, sum};
 
 /// One listening socket as its connections see it.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub(crate) struct Engine<H> {
     pub(crate) offload: Offload,
     pub(crate) cores: Arc<Cores>,
     pub(crate) harakiri: Arc<Harakiri>,
+    pub(crate) retiring: Retiring,
     log: RequestLog,
     scoreboard: Scoreboard,
     row: Row,
@@ -73,12 +76,15 @@ impl<H> Engine<H> {
         log: RequestLog,
         scoreboard: Scoreboard,
         row: Row,
+        recycling: &Recycling,
     ) -> Self {
+        let before = sum(scoreboard.row(row));
         Self {
             host,
             cores: Cores::new(settings.threads),
             settings,
             harakiri: Arc::new(harakiri),
+            retiring: Retiring::new(recycling, row.worker, before),
             watches: Arc::default(),
             offload: Offload::default(),
             log,
@@ -117,6 +123,9 @@ impl<H> Engine<H> {
     pub(crate) fn count(&self, begun: Instant, outcome: &Outcome) {
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.core().end(micros, outcome);
+        if self.retiring.counts_requests() {
+            self.retiring.has_served(sum(self.scoreboard.row(self.row)));
+        }
     }
 
     /// Which worker this is, and its row of the scoreboard.

@@ -10,6 +10,7 @@ pub(crate) mod harakiri;
 mod idle;
 mod offload;
 mod orders;
+mod retirement;
 mod settings;
 
 use std::io;
@@ -68,6 +69,7 @@ pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<ToWorker> {
         log,
         setup.scoreboard.clone(),
         setup.row,
+        &setup.options.recycling,
     ));
     let runtime = runtime(threads, &engine)?;
     let attending = attention::attend(Arc::clone(&engine));
@@ -120,6 +122,8 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
         false => doors.open(),
     }
     tokio::spawn(idle::sweep_every_second(Arc::clone(&engine.watches)));
+    let retiring = &engine.retiring;
+    retiring.tell_to(setup.master.as_ref(), events.sender())?;
     if let Some(master) = setup.master {
         let ready = FromWorker::Ready { apps: setup.apps };
         master.send(&ready.encode(), &[])?;

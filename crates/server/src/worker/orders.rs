@@ -81,6 +81,11 @@ pub(crate) fn begins_paused(master: &Channel) -> bool {
 }
 
 impl Events {
+    /// The other end, for whoever has an order for this worker.
+    pub(crate) fn sender(&self) -> &UnboundedSender<Event> {
+        &self.sender
+    }
+
     /// Passes on what the master says. Its death means that nobody would replace us: finish and go.
     pub(crate) fn follow(&self, master: Channel) -> io::Result<()> {
         master.set_nonblocking(true)?;

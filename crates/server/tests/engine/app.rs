@@ -34,6 +34,7 @@ pub(crate) fn app(
                 response: Some(response),
                 app: Some(0),
                 raised: false,
+                start_afresh: false,
             }
         },
     )

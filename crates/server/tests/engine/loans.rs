@@ -20,6 +20,7 @@ fn a_reader_that_goes_on_after_the_answer_learns_that_it_is_over() {
             response: Some(response),
             app: Some(0),
             raised: false,
+            start_afresh: false,
         }
     }));
     let mut client = site.http_client();
@@ -47,6 +48,7 @@ fn a_writer_that_goes_on_after_the_request_writes_into_the_void() {
             response: None,
             app: Some(0),
             raised: false,
+            start_afresh: false,
         }
     }));
     let mut client = site.http_client();

@@ -36,6 +36,24 @@ pub fn set_open_files(limit: u64) -> io::Result<()> {
     )?)
 }
 
+/// Limits this process's address space to so many bytes (`RLIMIT_AS`): whoever wants more memory gets none. Inherited.
+pub fn limit_address_space(bytes: u64) -> io::Result<()> {
+    limit(Resource::As, bytes)
+}
+
+/// Limits the processes and threads of this process's user (`RLIMIT_NPROC`); the kernel lets root have more. Inherited.
+pub fn limit_processes(count: u64) -> io::Result<()> {
+    limit(Resource::Nproc, count)
+}
+
+fn limit(resource: Resource, to: u64) -> io::Result<()> {
+    let limit = Rlimit {
+        current: Some(to),
+        maximum: Some(to),
+    };
+    Ok(setrlimit(resource, limit)?)
+}
+
 /// Sets the bits that new files and sockets do not get; returns the old ones. For all threads, inherited.
 pub fn umask(mask: u32) -> u32 {
     rustix::process::umask(Mode::from_raw_mode(mask & 0o777)).as_raw_mode()

@@ -21,7 +21,9 @@ use rustix::process::WaitOptions;
 pub use capabilities::Capabilities;
 pub use daemon::{Caller, to_background};
 pub use fork::{Fork, exit_now, fork, fork_adopted, thread_count};
-pub use limits::{OpenFiles, open_files, set_open_files, umask};
+pub use limits::{
+    OpenFiles, limit_address_space, limit_processes, open_files, set_open_files, umask,
+};
 pub use memory::{Memory, memory};
 pub use privileges::{Identity, drop_to, drop_to_keeping, resolve, resolve_group, resolve_user};
 pub use rustix::process::Signal;

@@ -1,5 +1,6 @@
 //! One generation of the application: a zygote that has loaded it, and the workers forked from there.
 
+mod careers;
 mod control;
 mod figures;
 mod fork;
@@ -281,6 +282,7 @@ impl Generation {
                     return Change::Nothing;
                 }
                 occupant.born = coarse_now();
+                occupant.is_done = false;
                 self.worker_started(key, pid, hands)
             }
             Heard::Message(FromWorker::Ready { apps }) => {
@@ -292,17 +294,10 @@ impl Generation {
                 self.take_over(key, hands);
                 change.or(self.risen())
             }
-            Heard::Message(FromWorker::Retire { why }) => {
-                if self
-                    .slot(key.worker)
-                    .is_some_and(|it| it.current_side() == key.side)
-                {
-                    self.replace(key.worker, Manner::Graceful, &why, hands);
-                }
+            // The master's business.
+            Heard::Message(FromWorker::CodeChanged { .. } | FromWorker::Retire { .. }) => {
                 Change::Nothing
             }
-            // The master's business.
-            Heard::Message(FromWorker::CodeChanged { .. }) => Change::Nothing,
             Heard::Message(FromWorker::Harakiri { replace }) => {
                 self.gave_up(key, replace, hands);
                 Change::Nothing
@@ -447,8 +442,13 @@ impl Generation {
         super::report::log(key.worker, self.threads, again, report);
         let slot = self.slots.get((key.worker as usize).wrapping_sub(1));
         let cheap = slot.is_some_and(|slot| !slot.wanted) && !self.is_leaving();
-        if cheap && matches!(report, Report::Buried { .. }) {
-            tracing::info!("uWSGI worker {} cheaped.", key.worker);
+        if let Report::Buried { pid, .. } = report {
+            if cheap {
+                tracing::info!("uWSGI worker {} cheaped.", key.worker);
+            }
+            if slot.is_some_and(|slot| slot.at(key.side).is_done) {
+                tracing::info!("...The work of process {pid} is done. Seeya!");
+            }
         }
     }
 
@@ -483,7 +483,7 @@ fn no_apps() -> Change {
 
 /// Of all places the first `begin_with` are filled.
 fn slots(options: &Options, begin_with: u32) -> Vec<Slot> {
-    let mercy = Duration::from_secs(options.control.worker_reload_mercy.into());
-    let slots = (0..options.workers.processes).map(|place| Slot::new(mercy, place < begin_with));
+    let policy = slot::policy(options);
+    let slots = (0..options.workers.processes).map(|place| Slot::new(policy, place < begin_with));
     slots.collect()
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use uwgate_config::Options;
 use uwgate_supervisor::{Child, Policy, Status, Throttle};
 use uwgate_sys::channel::Channel;
 use uwgate_sys::clock::{Millis, coarse_now};
@@ -53,6 +54,8 @@ pub(super) struct Occupant {
     pub(super) awaited: bool,
     /// When the process was started.
     pub(super) born: Millis,
+    /// It is being replaced because it has done enough.
+    pub(super) is_done: bool,
     /// What a graceful stop means for it.
     pub(super) farewell: ToWorker,
     /// It has given up a request, and goes by itself.
@@ -68,10 +71,28 @@ const THROTTLE: Throttle = Throttle {
     stable: Duration::from_secs(5),
 };
 
+/// How worker processes are treated.
+pub(super) fn policy(options: &Options) -> Policy {
+    let throttle = match options.recycling.forkbomb_delay {
+        None => THROTTLE,
+        Some(seconds) => Throttle {
+            base: Duration::from_secs(seconds.into()),
+            factor: 1.0,
+            cap: Duration::from_secs(seconds.into()),
+            ..THROTTLE
+        },
+    };
+    Policy {
+        throttle,
+        mercy: Duration::from_secs(options.control.worker_reload_mercy.into()),
+        ..Policy::default()
+    }
+}
+
 impl Slot {
-    pub(super) fn new(mercy: Duration, wanted: bool) -> Self {
+    pub(super) fn new(policy: Policy, wanted: bool) -> Self {
         Self {
-            occupants: [Occupant::new(mercy), Occupant::new(mercy)],
+            occupants: [Occupant::new(policy), Occupant::new(policy)],
             current: Side::First,
             wanted,
             asked: coarse_now(),
@@ -134,17 +155,14 @@ impl Slot {
 }
 
 impl Occupant {
-    fn new(mercy: Duration) -> Self {
+    fn new(policy: Policy) -> Self {
         Self {
-            child: Child::new(Policy {
-                throttle: THROTTLE,
-                mercy,
-                ..Policy::default()
-            }),
+            child: Child::new(policy),
             channel: None,
             life: 0,
             awaited: false,
             born: Millis(0),
+            is_done: false,
             farewell: ToWorker::Drain,
             gave_up: false,
         }
