@@ -7,10 +7,11 @@ use uwgate_config::{Loaded, Options};
 use uwgate_sys::process::{self, Spawn};
 use uwgate_sys::record_locks::RecordLocks;
 
+use super::begin::{Beginning, supervise};
 use super::happenings::AWAITED;
 use super::pidfile::Pidfiles;
 use super::veterans::Veterans;
-use super::{Beginning, Heritage, Launcher, heritage, scoreboard, supervise, systemd};
+use super::{Heritage, Launcher, heritage, scoreboard, systemd};
 use crate::background::Background;
 use crate::hooks;
 use crate::listen::{self, Listening};
