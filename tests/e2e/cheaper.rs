@@ -1,9 +1,13 @@
 //! How many workers run.
 
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::thread;
 
 use crate::both;
-use crate::support::wait::until_true;
+use crate::support::wait::{until, until_true};
 use crate::support::{Address, Client, Kind, Request, Server, Setup};
 
 /// Takes as long as the query says, in seconds; `/gate` until there is a file of that name.
@@ -30,6 +34,16 @@ fn until_workers(server: &Server, count: usize) {
     until_true(&format!("{count} workers"), || {
         server.workers().len() == count
     });
+}
+
+/// Writes commands to the FIFO, which may come to be only after the sockets.
+fn say(fifo: &Path, commands: &str) {
+    let mut pipe = until("the FIFO", || {
+        let is_pipe = fifo.metadata().ok()?.file_type().is_fifo();
+        let open = || OpenOptions::new().write(true).open(fifo).ok();
+        is_pipe.then(open).flatten()
+    });
+    pipe.write_all(commands.as_bytes()).unwrap();
 }
 
 both! {
@@ -73,10 +87,9 @@ both! {
         let setup = cheaper(kind).option("cheaper-algo", "manual");
         let fifo = setup.dir().join("fifo");
         let server = setup.option("master-fifo", fifo.display()).start();
-        let say = |command: &str| std::fs::write(&fifo, command).unwrap();
-        say("+");
+        say(&fifo, "+");
         until_workers(&server, 2);
-        say("-");
+        say(&fifo, "-");
         until_workers(&server, 1);
         server.get("/").expect(200);
     }
@@ -91,7 +104,7 @@ fn a_request_is_not_lost_to_a_worker_that_goes() {
     thread::scope(|scope| {
         let slow = scope.spawn(|| server.get("/gate").expect(200).text().to_owned());
         server.wait_for_log("at the gate");
-        std::fs::write(&fifo, "C").unwrap();
+        say(&fifo, "C");
         server.wait_for_log("cheap mode enabled: waiting for socket connection...");
         // Somebody else needs a worker at once.
         server.get("/").expect(200);
@@ -145,7 +158,7 @@ fn a_reload_keeps_the_number() {
     let setup = cheaper(Kind::Uwgate).option("cheaper-algo", "manual");
     let fifo = setup.dir().join("fifo");
     let server = setup.option("master-fifo", fifo.display()).start();
-    std::fs::write(&fifo, "+").unwrap();
+    say(&fifo, "+");
     until_workers(&server, 2);
     let before = server.workers();
     server.signal(Signal::HUP);
