@@ -8,7 +8,7 @@ use std::path::Path;
 
 use uwgate_config::{Located, Options, Protocol, SocketSpec};
 use uwgate_sys::listener::{self, Address, Bind, Listener};
-use uwgate_sys::process as privileges;
+use uwgate_sys::process::{self as privileges, Identity};
 
 use crate::worker::Endpoint;
 
@@ -132,17 +132,20 @@ pub fn host_name() -> String {
 }
 
 /// Binds every socket that the options name, in their order. What the service manager brings is taken from there, and
-/// what nobody names of it speaks what `protocol` says.
+/// what nobody names of it speaks what `protocol` says. The files of unix sockets belong to `owner`, who the instance
+/// is about to become, as if that one had made them: so a reload can replace them, and the front end that runs as the
+/// same user can connect.
 ///
 /// # Errors
 /// One sentence for each socket that cannot be had, with the line that asks for it; the others are closed again.
-pub fn bind(options: &Options) -> Result<Vec<Listening>, Vec<String>> {
+pub fn bind(options: &Options, owner: Option<&Identity>) -> Result<Vec<Listening>, Vec<String>> {
     let brought = activated_sockets().map_err(|error| {
         vec![format!(
             "the sockets of the service manager (LISTEN_FDS): {error}"
         )]
     })?;
-    rebind(options, &brought)
+    let owner = owner.filter(|_| rustix::process::geteuid().is_root());
+    listen(options, &brought, owner.map(|it| (it.uid, it.gid)))
 }
 
 /// The first descriptor of sd_listen_fds(3).
@@ -185,7 +188,15 @@ fn same(one: &Address, other: &Address) -> bool {
 /// # Errors
 /// As [`bind`]; nothing in `open` is changed then.
 pub fn rebind(options: &Options, open: &[Listening]) -> Result<Vec<Listening>, Vec<String>> {
-    let bind = bind_options(options).map_err(|problem| vec![problem])?;
+    listen(options, open, None)
+}
+
+fn listen(
+    options: &Options,
+    open: &[Listening],
+    owner: Option<(u32, u32)>,
+) -> Result<Vec<Listening>, Vec<String>> {
+    let bind = bind_options(options, owner).map_err(|problem| vec![problem])?;
     let mut listening = Vec::new();
     let mut problems = Vec::new();
     let sockets = &options.sockets.sockets;
@@ -233,14 +244,19 @@ fn reuse_or_bind(
     })
 }
 
-fn bind_options(options: &Options) -> Result<Bind, String> {
+fn bind_options(options: &Options, owner: Option<(u32, u32)>) -> Result<Bind, String> {
     let sockets = &options.sockets;
     let owner = match &sockets.chown_socket {
-        Some(owner) => Some(
-            ids(&owner.value)
-                .map_err(|error| format!("{}: chown-socket: {error}", owner.origin))?,
-        ),
-        None => None,
+        Some(named) => {
+            let (user, group) = ids(&named.value)
+                .map_err(|error| format!("{}: chown-socket: {error}", named.origin))?;
+            let or_ours = |group| owner.map_or(group, |(_, ours)| ours);
+            Some(match group {
+                u32::MAX => (user, or_ours(group)),
+                group => (user, group),
+            })
+        }
+        None => owner,
     };
     Ok(Bind {
         backlog: sockets.listen,

@@ -65,7 +65,7 @@ pub(super) fn start<L: Launcher>(
     let logs = Logs::open(options, identity.as_ref(), None);
     let mut logs = logs.map_err(|problem| vec![problem])?;
     logs.truncate(options).map_err(|problem| vec![problem])?;
-    let listeners = listen::bind(options)?;
+    let listeners = listen::bind(options, identity.as_ref())?;
     for listening in &listeners {
         tracing::info!("{listening}");
     }

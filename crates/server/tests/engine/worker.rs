@@ -44,7 +44,7 @@ impl Site {
         all.push(uwsgi);
         all.extend(args.iter().map(OsString::from));
         let loaded = uwgate_config::load(&all, std::iter::empty()).expect("good options");
-        let listeners = listen::bind(&loaded.options).expect("free addresses");
+        let listeners = listen::bind(&loaded.options, None).expect("free addresses");
         Self {
             options: Arc::new(loaded.options),
             listeners,
