@@ -1,6 +1,6 @@
 //! Options: files and the command line, and what a wrong one says.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::both;
 use crate::support::process::Process;
@@ -207,5 +207,22 @@ both! {
         let open = std::fs::Permissions::from_mode(0o777);
         std::fs::set_permissions(setup.dir(), open).expect("it is ours");
         assert_eq!(setup.start().get("/").expect(200).text(), "65534 65534");
+    }
+}
+
+both! {
+    /// Whoever runs as the same user, such as a front end, can connect.
+    fn sockets_belong_to_the_user_of_the_instance(kind) {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("SKIPPED: only root can give up being root");
+            return;
+        }
+        let setup = Setup::app(kind, "hello.py").option("uid", "nobody").option("gid", "nogroup");
+        let setup = setup.option("chmod-socket", "660");
+        let open = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(setup.dir(), open).expect("it is ours");
+        let server = setup.start();
+        let file = server.dir.join("uwsgi.sock").metadata().expect("it is there");
+        assert_eq!((file.uid(), file.gid()), (65534, 65534));
     }
 }

@@ -704,3 +704,16 @@ both! {
         assert!(core["vars"].is_array());
     }
 }
+
+both! {
+    /// Those that cheaper has not started yet are no idle workers.
+    fn a_worker_that_was_not_needed_yet_is_cheap(kind) {
+        let server = setup(kind, "hello.py").option("processes", 3).option("cheaper", 1).start();
+        let words = || {
+            let stats = stats(&server);
+            let workers = stats["workers"].as_array().expect("there are workers").iter();
+            workers.map(|worker| worker["status"].to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(words(), ["\"idle\"", "\"cheap\"", "\"cheap\""]);
+    }
+}

@@ -81,6 +81,7 @@ impl Generation {
     ) -> io::Result<Self> {
         let options = &loaded.options;
         let scoreboard = super::scoreboard(options)?;
+        strength::send_home_beyond(&scoreboard, begin_with, options.workers.processes);
         let (ours, theirs) = channel::pair()?;
         let legacy = bequeath(
             Some(theirs),

@@ -9,7 +9,7 @@ use uwgate_sys::clock::{Millis, coarse_now};
 use super::slot::{Handover, Slot};
 use super::{Change, Generation, Hands};
 use crate::message::ToWorker;
-use crate::scoreboard::{Core, Row};
+use crate::scoreboard::{Core, Row, Scoreboard};
 
 impl Generation {
     /// How many workers are to run.
@@ -114,6 +114,13 @@ impl Generation {
         if let Some(seat) = self.scoreboard.seat(worker) {
             seat.cheap.store(cheap.into(), Ordering::Relaxed);
         }
+    }
+}
+
+/// Shows the workers of a new generation that do not begin as what they are.
+pub(super) fn send_home_beyond(scoreboard: &Scoreboard, begin_with: u32, processes: u32) {
+    for seat in (begin_with + 1..=processes).filter_map(|worker| scoreboard.seat(worker)) {
+        seat.cheap.store(1, Ordering::Relaxed);
     }
 }
 
