@@ -205,6 +205,52 @@ fn a_socket_that_a_failed_reload_removed_can_come_back() {
     });
 }
 
+/// What the master does by itself stays as it was too: the pipe, the statistics, the log, the number of workers.
+#[test]
+fn a_reload_that_fails_changes_nothing_of_the_master() {
+    let setup = Setup::source(Kind::Uwgate, VERSIONED).option("processes", 2);
+    setup.write("version", "VERSION = 'one'");
+    let place = |name: &str| setup.dir().join(name);
+    let [fifo, stats, other_log] = ["a.fifo", "a.stats", "other.log"].map(place);
+    let setup = setup
+        .option("master-fifo", fifo.display())
+        .option("stats", stats.display())
+        .option("cheaper", 1)
+        .option("cheaper-algo", "manual");
+    let server = setup.start();
+    wait_for_version(&server, "one");
+    let ini = server.dir.join("server.ini");
+    let good = fs::read_to_string(&ini).expect("is there");
+    let other = good
+        .replace("a.fifo", "b.fifo")
+        .replace("a.stats", "b.stats")
+        .replace("processes = 2", "processes = 4")
+        .replace("cheaper = 1", "cheaper = 3");
+    let other = format!("{other}logto = {}\n", other_log.display());
+    fs::write(&ini, other).expect("can be written");
+    server.dir.write("version", "raise RuntimeError('broken')");
+    server.signal(Signal::HUP);
+    server.wait_for_log("the new code cannot serve");
+    assert!(Address::Unix(stats).connect().is_ok());
+    assert!(!server.dir.join("b.stats").exists());
+    assert!(!server.dir.join("b.fifo").exists());
+    fs::write(&fifo, "l").expect("somebody reads it");
+    server.wait_for_log("there is no log file to reopen");
+    assert_eq!(server.workers().len(), 1);
+    server.dir.write("version", "VERSION = 'two'");
+    server.signal(Signal::HUP);
+    wait_for_version(&server, "two");
+    until_true("the new number of workers, in the new log", || {
+        let log = fs::read_to_string(&other_log).unwrap_or_default();
+        log.matches("spawned uWSGI worker").count() == 3
+    });
+    until_true("the new addresses", || {
+        ["b.stats", "b.fifo"]
+            .iter()
+            .all(|name| server.dir.join(name).exists())
+    });
+}
+
 /// Whoever has connected to a socket before it was removed is served, as late as it may be.
 #[test]
 fn connections_that_wait_on_a_removed_socket_are_served() {

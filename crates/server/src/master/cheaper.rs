@@ -264,10 +264,14 @@ impl<L: Launcher> Master<'_, L> {
         }
     }
 
-    /// How many workers a new generation has: not fewer than serve now.
-    pub(super) fn begin_with(&self) -> u32 {
+    /// How many workers a new generation with these options has: with cheaper not fewer than serve now.
+    pub(super) fn begin_with(&self, options: &Options) -> u32 {
         let others = self.serving().map_or(0, Generation::strength);
-        self.workforce.begin_with(others)
+        let workforce = Workforce {
+            asleep: self.workforce.asleep,
+            ..Workforce::new(options)
+        };
+        workforce.begin_with(others)
     }
 }
 

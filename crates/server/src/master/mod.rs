@@ -36,7 +36,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use uwgate_config::{Entry, Finding, Loaded, Options};
+use uwgate_config::{Finding, Loaded, Options};
 use uwgate_supervisor::Roster;
 use uwgate_supervisor::recycling::Recycling;
 use uwgate_sys::clock::coarse_now;
@@ -126,8 +126,10 @@ struct Master<'l, L> {
     announced: bool,
     /// New connections wait.
     paused: bool,
-    /// The configuration that was read last.
-    entries: Vec<Entry>,
+    /// The configuration that serves.
+    served: Arc<Loaded>,
+    /// That of the rising generation, to be taken over when it serves: until then nothing has changed.
+    rising: Option<Arc<Loaded>>,
     happenings: Happenings,
     sources: Sources,
     stats: Stats,

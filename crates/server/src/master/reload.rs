@@ -43,7 +43,7 @@ impl<L: Launcher> Master<'_, L> {
             &self.locks,
             self.launcher,
             &self.happenings,
-            (self.apps() > 0, self.begin_with()),
+            (self.apps() > 0, self.begin_with(&loaded.options)),
         )?;
         generation.pause(self.paused);
         self.zygotes.expect();
@@ -112,6 +112,9 @@ impl<L: Launcher> Master<'_, L> {
         }
         let manner = std::mem::replace(&mut self.manner, Manner::Graceful);
         self.adopt_sockets(number);
+        if let Some(loaded) = self.rising.take() {
+            self.adopt(loaded);
+        }
         self.veterans.leave();
         for older in self.numbers() {
             if older != number {
@@ -155,6 +158,7 @@ impl<L: Launcher> Master<'_, L> {
             return;
         }
         if self.is_serving() {
+            self.put_log_back();
             return self.reload_failed("the new code cannot serve; the old code goes on");
         }
         match fault {
@@ -208,17 +212,31 @@ impl<L: Launcher> Master<'_, L> {
         };
         self.overtake();
         self.manner = manner;
-        self.adopt(&loaded);
+        let loaded = Arc::new(loaded);
+        self.rising = Some(Arc::clone(&loaded));
+        // The new code's first lines go to the new place.
         if let Err(problem) = self.logs.adopt(&loaded.options) {
             tracing::error!("{problem}; the log stays as it was");
         }
         if let Err(error) = self.raise(&loaded, listeners) {
+            self.put_log_back();
             self.reload_failed(&format!("{error}; the old code goes on"));
         }
     }
 
+    /// The log of a configuration that came to nothing goes on where it was.
+    fn put_log_back(&mut self) {
+        let came_to_nothing = self.rising.take();
+        let served = &self.served.options;
+        if came_to_nothing.is_some_and(|it| it.options.log != served.log)
+            && let Err(problem) = self.logs.adopt(served)
+        {
+            tracing::error!("{problem}; the log stays where the new configuration has it");
+        }
+    }
+
     /// Takes over what a new configuration says about the master itself.
-    pub(super) fn adopt(&mut self, loaded: &Loaded) {
+    fn adopt(&mut self, loaded: Arc<Loaded>) {
         let options = &loaded.options;
         self.vacuum = options.sockets.vacuum;
         self.exit_on_reload = options.control.exit_on_reload;
@@ -229,7 +247,7 @@ impl<L: Launcher> Master<'_, L> {
         self.memory_is_wanted = memory::is_wanted(options);
         self.sources.renew(options, &self.happenings);
         self.stats.renew(options, &self.happenings);
-        self.entries.clone_from(&loaded.entries);
+        self.served = loaded;
     }
 
     /// Binds what the options newly name; what is open already, for whichever generation, stays so.

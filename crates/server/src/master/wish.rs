@@ -99,7 +99,7 @@ impl<L: Launcher> Master<'_, L> {
     /// As uWSGI: first the configuration, then the counters.
     fn log_stats(&self) {
         tracing::info!(";uWSGI instance configuration");
-        for line in uwgate_config::as_ini(&self.entries).lines() {
+        for line in uwgate_config::as_ini(&self.served.entries).lines() {
             tracing::info!("{line}");
         }
         let serving = self.generations.iter().filter(|it| !it.is_leaving());
