@@ -226,3 +226,16 @@ both! {
         assert_eq!((file.uid(), file.gid()), (65534, 65534));
     }
 }
+
+both! {
+    /// The kernel would cut it without a word.
+    fn a_queue_longer_than_the_system_allows_is_refused(kind) {
+        let mut server = Setup::app(kind, "hello.py")
+            .option("http-socket", Address::free_port())
+            .option("listen", 1_000_000)
+            .spawn();
+        assert!(!server.process.wait().success());
+        let log = server.log();
+        assert!(log.contains("Listen queue size is greater than the system max net.core.somaxconn"), "{log}");
+    }
+}

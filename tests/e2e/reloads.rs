@@ -1,11 +1,14 @@
 //! Reloads: new code, or none, but no request lost.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use rustix::process::Signal;
 
 use crate::support::process::{alive, children};
@@ -234,7 +237,13 @@ fn a_reload_that_fails_changes_nothing_of_the_master() {
     assert!(Address::Unix(stats).connect().is_ok());
     assert!(!server.dir.join("b.stats").exists());
     assert!(!server.dir.join("b.fifo").exists());
-    fs::write(&fifo, "l").expect("somebody reads it");
+    let unblocked = i32::try_from(OFlags::NONBLOCK.bits()).expect("it fits");
+    let pipe = OpenOptions::new()
+        .write(true)
+        .custom_flags(unblocked)
+        .open(&fifo);
+    pipe.and_then(|mut pipe| pipe.write_all(b"l"))
+        .expect("somebody reads it");
     server.wait_for_log("there is no log file to reopen");
     assert_eq!(server.workers().len(), 1);
     server.dir.write("version", "VERSION = 'two'");

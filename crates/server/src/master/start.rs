@@ -108,7 +108,19 @@ fn check<L: Launcher>(
     let identity = privileges::resolve(&options.process).map_err(|problem| vec![problem])?;
     let command = launcher.command(options, "-");
     command.map_err(|problem| vec![problem])?;
+    check_backlog(options.sockets.listen).map_err(|problem| vec![problem])?;
     Ok(identity)
+}
+
+/// The kernel would make it less without a word, and connections be turned away that were to wait.
+fn check_backlog(listen: u32) -> Result<(), String> {
+    match uwgate_sys::listener::somaxconn() {
+        Ok(allowed) if listen > allowed => Err(format!(
+            "Listen queue size is greater than the system max net.core.somaxconn ({allowed}): listen = {listen}; \
+             raise it with `sysctl net.core.somaxconn={listen}`, or ask for less"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// A successor is in all else what its former self has become. There is no way back for it, so a configuration that
