@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use uwgate_config::Options;
 use uwgate_config::options::Phase;
+use uwgate_sys::allocator;
 use uwgate_sys::channel::Channel;
 use uwgate_sys::process::{self, Fork, allowed_cpus, this, thread_count};
 use uwgate_sys::signals::Signal;
@@ -116,6 +117,7 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
     if !lazy {
         warn_about_threads();
         nursery.settle();
+        allocator::give_back();
     }
     let apps = load.apps();
     master.send(&FromZygote::Loaded { apps }.encode(), &[])?;
@@ -191,6 +193,7 @@ fn serve<N: Nursery>(
     title::show(&process.titles, Part::Worker(row.worker));
     bind_to_cpus(row.worker, process.cpu_affinity);
     limit_resources(&inherited.options);
+    allocator::settle();
     nursery.become_worker(row);
     do_hooks(&inherited.options, Phase::PostFork)?;
     let apps = match load {

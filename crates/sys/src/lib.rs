@@ -9,6 +9,7 @@
 //! Linux only: abstract sockets, memfd, subreapers and `/proc` are part of the design.
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod allocator;
 pub mod channel;
 pub mod clock;
 pub mod connect;

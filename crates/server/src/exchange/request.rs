@@ -13,6 +13,9 @@ use super::{Detach, Socket, Ticket, detached, shrink};
 /// How much is received with one call while a head or a small body arrives.
 const RECEIVE: usize = 16 * 1024;
 
+/// The same for the rest of a body whose length is known: as much as is awaited before the application is called.
+const RECEIVE_REST: usize = 64 * 1024;
+
 /// How much is received with one call on behalf of an application that reads a large body.
 const RECEIVE_BODY: usize = 128 * 1024;
 
@@ -245,7 +248,17 @@ impl Request {
 
     /// Receives what is there without waiting; `None` when nothing is, `Some(0)` at the end.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Received>> {
-        self.receive_at_most(RECEIVE)
+        self.receive_at_most(self.expected())
+    }
+
+    /// How much to receive at once: of a body whose length is known the rest, within bounds.
+    fn expected(&self) -> usize {
+        let Body::Length(left) = self.body else {
+            return RECEIVE;
+        };
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        let missing = left.saturating_sub(self.waiting().len());
+        missing.clamp(RECEIVE, RECEIVE_REST)
     }
 
     fn receive_at_most(&mut self, most: usize) -> io::Result<Option<Received>> {
