@@ -111,6 +111,26 @@ fn a_stop_under_load_ends_and_answers_whoever_was_connected() {
     );
 }
 
+/// Whoever ends a worker by hand: its successor is there before it goes.
+#[test]
+fn a_signal_to_a_worker_costs_no_request() {
+    let server = start(Setup::source(Kind::Uwgate, APP), 2);
+    let ways = [
+        Way::Keep(server.http.clone()),
+        Way::Close(server.http.clone()),
+        Way::Uwsgi(server.socket.clone()),
+    ];
+    let load = Load::start(&ways, 2, Duration::from_millis(1));
+    for with in [Signal::TERM, Signal::HUP, Signal::INT, Signal::TERM] {
+        load.wait_for(100);
+        let worker = server.workers()[0];
+        signal(worker, with);
+        until_true("it to be replaced", || !alive(worker));
+    }
+    load.wait_for(100);
+    load.finish().expect_no_loss(500);
+}
+
 /// `kill -9` of the master, and a service manager that starts it again at once.
 #[test]
 fn an_instance_whose_master_was_killed_can_be_started_again_at_once() {

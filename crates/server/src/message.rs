@@ -99,11 +99,13 @@ pub enum Retirement {
     MaxRequests = 1,
     /// An exception of the application is one after which it is to start afresh (`reload-on-exception`).
     Exception = 2,
+    /// Somebody has sent it a signal.
+    Signal = 3,
 }
 
 impl Retirement {
     fn from_number(number: u32) -> Option<Self> {
-        [Self::MaxRequests, Self::Exception]
+        [Self::MaxRequests, Self::Exception, Self::Signal]
             .into_iter()
             .find(|why| *why as u32 == number)
     }
@@ -266,7 +268,11 @@ mod tests {
         for replace in [false, true] {
             survives(FromWorker::Harakiri { replace });
         }
-        for why in [Retirement::MaxRequests, Retirement::Exception] {
+        for why in [
+            Retirement::MaxRequests,
+            Retirement::Exception,
+            Retirement::Signal,
+        ] {
             survives(FromWorker::Retire {
                 why,
                 requests: 70_000,

@@ -52,6 +52,8 @@ pub enum Reason {
     Requests(u64),
     /// Its application has raised an exception after which it is to start afresh.
     Exception,
+    /// Somebody has sent it a signal.
+    Signal,
     /// It has lived so long.
     Lifetime(Duration),
     /// It takes too much memory.
@@ -206,6 +208,7 @@ impl fmt::Display for Reason {
         match self {
             Self::Requests(requests) => write!(f, "it served {requests} requests (max-requests)"),
             Self::Exception => f.write_str("a monitored exception (reload-on-exception)"),
+            Self::Signal => f.write_str("somebody has sent it a signal"),
             Self::Lifetime(age) => write!(
                 f,
                 "it was running for {} seconds (max-worker-lifetime)",

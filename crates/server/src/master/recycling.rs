@@ -69,6 +69,7 @@ impl<L: Launcher> Master<'_, L> {
         };
         let reason = match why {
             Retirement::Exception => Reason::Exception,
+            Retirement::Signal => Reason::Signal,
             Retirement::MaxRequests => Reason::Requests(requests.into()),
         };
         if let Some(life) = generation.life_of(key, life) {

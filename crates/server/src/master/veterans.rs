@@ -1,5 +1,5 @@
 //! Workers of the binary that this master was before an upgrade. They serve until the new code does, and are told to go
-//! by signals, whose meaning is the same in all versions: SIGHUP to finish, SIGTERM to hurry.
+//! by signals, whose meaning is the same in all versions: SIGQUIT to finish, and then SIGTERM to hurry.
 
 use std::time::Duration;
 
@@ -77,20 +77,22 @@ impl Veterans {
 
     /// The new code serves.
     pub(super) fn leave(&mut self) {
-        self.go(Signal::HUP);
+        self.go(&[Signal::QUIT]);
     }
 
     /// The instance stops.
     pub(super) fn stop(&mut self) {
-        self.go(Signal::TERM);
+        self.go(&[Signal::QUIT, Signal::TERM]);
     }
 
-    fn go(&mut self, signal: Signal) {
+    fn go(&mut self, signals: &[Signal]) {
         if !self.is_empty() && !self.leaving {
             self.kill_at = Some(coarse_now() + MERCY);
         }
         self.leaving = true;
-        self.signal(signal);
+        for signal in signals {
+            self.signal(*signal);
+        }
     }
 
     /// No patience any more.

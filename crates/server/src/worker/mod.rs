@@ -131,6 +131,7 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
     }
     // All sockets or none have somebody who accepts after us, unless we hear otherwise.
     let mut closing = 0;
+    let mut has_asked = false;
     let order = loop {
         let pause = match events.next().await {
             Event::Order(ToWorker::Pause) => true,
@@ -141,7 +142,14 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
                 continue;
             }
             Event::Emptied => continue,
-            Event::Order(order @ (ToWorker::Drain | ToWorker::Stop)) => break order,
+            // A successor comes first, and then the master's order. Who insists is obeyed.
+            Event::Asked(_) if !has_asked && engine.retiring.after_signal() => {
+                has_asked = true;
+                continue;
+            }
+            Event::Asked(order) | Event::Order(order @ (ToWorker::Drain | ToWorker::Stop)) => {
+                break order;
+            }
         };
         if pause != paused {
             tell_pause(setup.row.worker, pause);
@@ -192,7 +200,9 @@ async fn drain<H: Host>(engine: &Engine<H>, mut order: ToWorker, events: &mut Ev
         }
         // Now and then, as a connection may have become idle since the last look.
         let next = tokio::time::timeout(Duration::from_millis(250), events.next()).await;
-        if let Ok(Event::Order(stricter @ (ToWorker::Drain | ToWorker::Stop))) = next {
+        if let Ok(Event::Order(stricter) | Event::Asked(stricter)) = next
+            && matches!(stricter, ToWorker::Drain | ToWorker::Stop)
+        {
             order = stricter;
         }
     }

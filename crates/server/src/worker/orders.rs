@@ -15,6 +15,8 @@ use crate::message::{Message, SIZE, ToWorker, next_message};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     Order(ToWorker),
+    /// A signal came that asks this process to go in this way.
+    Asked(ToWorker),
     /// SIGTSTP came to this process.
     TogglePause,
     /// A draining worker's last connection has closed.
@@ -34,10 +36,11 @@ const TSTP: i32 = uwgate_sys::signals::Signal::TSTP.as_raw();
 pub(crate) fn subscribe<H: Send + Sync + 'static>(engine: &Arc<Engine<H>>) -> io::Result<Events> {
     let (sender, receiver) = unbounded_channel();
     let signals = [
-        (SignalKind::terminate(), Event::Order(ToWorker::Stop)),
-        (SignalKind::interrupt(), Event::Order(ToWorker::Stop)),
-        (SignalKind::quit(), Event::Order(ToWorker::Stop)),
-        (SignalKind::hangup(), Event::Order(ToWorker::Drain)),
+        (SignalKind::terminate(), Event::Asked(ToWorker::Stop)),
+        (SignalKind::interrupt(), Event::Asked(ToWorker::Stop)),
+        (SignalKind::hangup(), Event::Asked(ToWorker::Drain)),
+        // From a master that has become another binary, and cannot be asked for a successor.
+        (SignalKind::quit(), Event::Order(ToWorker::Drain)),
         (SignalKind::from_raw(TSTP), Event::TogglePause),
     ];
     for (kind, event) in signals {

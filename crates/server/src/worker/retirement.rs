@@ -88,6 +88,15 @@ impl Retiring {
         self.tell(Retirement::Exception, 0);
     }
 
+    /// A signal came that asks this worker to go. False: nobody would follow, so it has to be obeyed at once.
+    pub(crate) fn after_signal(&self) -> bool {
+        let has_master = matches!(self.way.get(), Some(Way::Master(_)));
+        if has_master {
+            self.tell(Retirement::Signal, 0);
+        }
+        has_master
+    }
+
     fn tell(&self, why: Retirement, requests: u64) {
         let Some(way) = self.way.get() else {
             return;
