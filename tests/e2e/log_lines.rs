@@ -108,7 +108,7 @@ fn streams_do_what_libraries_want_of_them() {
     server.get("/buffers").expect(200);
     for text in [
         "bytes and more\n",
-        "no newline\n",
+        "no newline",
         "reconfigured \\udc80\n",
         "text is no bytes\n",
     ] {
