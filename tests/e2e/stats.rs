@@ -17,12 +17,15 @@ fn setup(kind: Kind, file: &str) -> Setup {
     setup.option("stats", address.display())
 }
 
+/// Connects to a stats address, which is opened after the sockets, and in uWSGI after the workers are there.
+fn connect(address: &Address) -> Client {
+    drop(until("the stats server", || address.connect().ok()));
+    Client::connect(address)
+}
+
 /// What a stats address sends to whoever connects.
 fn text(address: &Address) -> String {
-    // uWSGI opens it after its workers are there.
-    let connection = until("the stats server", || address.connect().ok());
-    drop(connection);
-    let bytes = Client::connect(address).rest();
+    let bytes = connect(address).rest();
     String::from_utf8(bytes).expect("the statistics are UTF-8")
 }
 
@@ -203,6 +206,39 @@ both! {
         let workers = crate::support::process::children(server.process.pid());
         let pid = u32::try_from(number(worker, "pid")).expect("is a pid");
         assert!(workers.contains(&pid), "{pid} is not among {workers:?}");
+    }
+}
+
+both! {
+    /// Each application's own, also those of several threads and of a worker's successors.
+    fn applications_are_told_apart(kind) {
+        let file = paths::app("faults.py");
+        let setup = setup(kind, "hello.py")
+            .option("mount", format!("/faults={}", file.display()))
+            .option("manage-script-name", "true")
+            .option("threads", 2);
+        let server = started(setup);
+        for path in ["/", "/faults/raise-at-call", "/faults/raise-at-call", "/faults/raise-at-call"] {
+            let request = Request::get(path).header("Connection", "close");
+            server.client().write(request.bytes()).rest();
+        }
+        let figures = |app: &Value| (number(app, "requests"), number(app, "exceptions"));
+        until_true("each application's requests", || {
+            let seen = stats(&server);
+            let apps = &seen["workers"][0]["apps"];
+            (figures(&apps[0]), figures(&apps[1])) == ((1, 0), (3, 3))
+        });
+    }
+}
+
+both! {
+    fn a_worker_may_say_that_it_takes_nothing(kind) {
+        let server = started(setup(kind, "ask.py"));
+        for (said, shown) in [("False", 0), ("True", 1)] {
+            let expression = format!("uwsgi.accepting({said})");
+            server.post("/", expression.as_str()).expect(200);
+            assert_eq!(number(&stats(&server)["workers"][0], "accepting"), shown);
+        }
     }
 }
 
@@ -447,7 +483,7 @@ both! {
             .start();
         until("the stats server", || address.connect().ok());
         for target in ["/", "/stats", "/whatever?a=b"] {
-            let bytes = Client::connect(&address).write(Request::get(target).bytes()).rest();
+            let bytes = connect(&address).write(Request::get(target).bytes()).rest();
             let text = String::from_utf8(bytes).expect("is UTF-8");
             let head = "HTTP/1.0 200 OK\r\nConnection: close\r\nAccess-Control-Allow-Origin: *\r\n\
                         Content-Type: application/json\r\n\r\n{\"version\":\"";
@@ -465,7 +501,7 @@ fn what_is_not_get_is_refused() {
         .option("prometheus-listen", &address)
         .start();
     let send = |bytes: &[u8]| {
-        let bytes = Client::connect(&address).write(bytes).finish().rest();
+        let bytes = connect(&address).write(bytes).finish().rest();
         String::from_utf8(bytes).expect("is UTF-8")
     };
     let refused = send(&Request::post("/", "a body").bytes());

@@ -30,8 +30,10 @@ const LOCKS: RawFd = 8;
 const LOG: RawFd = 9;
 /// Where request lines go; nothing there when they go where all others do.
 const REQUEST_LINES: RawFd = 10;
+/// The scoreboard's tallies.
+const TALLIES: RawFd = 11;
 /// The first listening socket.
-const LISTENERS: RawFd = 11;
+const LISTENERS: RawFd = 12;
 
 /// Everything the master hands over.
 #[derive(Debug)]
@@ -73,7 +75,11 @@ pub(crate) fn bequeath(
     let text = uwgate_config::encode(entries);
     fds.push((memory::memfd("uwgate-options", &text)?, ENTRIES));
     let memory = scoreboard.share()?;
-    fds.extend([(memory.lines, LINES), (memory.seats, SEATS)]);
+    fds.extend([
+        (memory.lines, LINES),
+        (memory.seats, SEATS),
+        (memory.tallies, TALLIES),
+    ]);
     fds.extend(memory.exhibits.map(|exhibits| (exhibits, EXHIBITS)));
     fds.push((locks.fd().try_clone_to_owned()?, LOCKS));
     let log = crate::log::bequeath()?;
@@ -129,6 +135,7 @@ impl Inherited {
         let memory = Memory {
             lines: inherited(LINES)?,
             seats: inherited(SEATS)?,
+            tallies: inherited(TALLIES)?,
             exhibits: exhibits.transpose()?,
         };
         let scoreboard = Scoreboard::attach(memory, processes, threads)?;

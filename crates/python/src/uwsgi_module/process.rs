@@ -82,9 +82,13 @@ impl Process {
         Ok(process::set_title(name)?)
     }
 
-    /// Nothing: a worker says itself when it accepts.
-    #[pyo3(signature = (_accepting = true))]
-    fn accepting(&self, _accepting: bool) {}
+    /// Says whether this worker takes requests. The statistics show it; it changes nothing else.
+    #[pyo3(signature = (accepting = true))]
+    fn accepting(&self, accepting: bool) {
+        if let Some(row) = self.0.row() {
+            self.0.scoreboard.set_declining(row, !accepting);
+        }
+    }
 
     /// True once this process is a worker.
     fn ready(&self) -> Option<bool> {

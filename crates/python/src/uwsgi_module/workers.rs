@@ -47,7 +47,6 @@ impl Workers {
         let Some(seat) = self.0.scoreboard.seat(number) else {
             return Ok(PyDict::new(py));
         };
-        let load = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         let sum = |figure: fn(&Core) -> &AtomicU64| -> u64 {
             lines.iter().map(|core| load(figure(core))).sum()
         };
@@ -87,21 +86,27 @@ impl Workers {
         dict.set_item("avg_rt", running / requests.max(1))?;
         dict.set_item(
             "apps",
-            self.apps(py, requests, sum(|core| &core.exceptions))?,
+            self.apps(py, number, requests, sum(|core| &core.exceptions))?,
         )?;
         Ok(dict)
     }
 
-    /// Requests are counted for a worker, not for its applications; with one application that is the same.
+    /// A single application has done all that its worker has.
     fn apps<'py>(
         &self,
         py: Python<'py>,
+        worker: u32,
         requests: u64,
         exceptions: u64,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let apps = self.0.apps();
         let alone = apps.len() == 1;
-        let dicts = apps.iter().enumerate().map(|(id, app)| {
+        let dicts = (0..).zip(apps).map(|(id, app)| {
+            let (requests, exceptions) = match self.0.scoreboard.tally(worker, id) {
+                _ if alone => (requests, exceptions),
+                Some(tally) => (load(&tally.requests), load(&tally.exceptions)),
+                None => (0, 0),
+            };
             let dict = PyDict::new(py);
             dict.set_item("id", id)?;
             dict.set_item("modifier1", 0)?;
@@ -109,11 +114,15 @@ impl Workers {
             dict.set_item("startup_time", 0)?;
             dict.set_item("interpreter", crate::load::interpreter())?;
             dict.set_item("callable", app.callable)?;
-            dict.set_item("requests", if alone { requests } else { 0 })?;
-            dict.set_item("exceptions", if alone { exceptions } else { 0 })?;
+            dict.set_item("requests", requests)?;
+            dict.set_item("exceptions", exceptions)?;
             dict.set_item("chdir", PyBytes::new(py, b""))?;
             Ok(dict)
         });
         PyTuple::new(py, dicts.collect::<PyResult<Vec<_>>>()?)
     }
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
 }

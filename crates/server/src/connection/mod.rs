@@ -335,6 +335,7 @@ impl Connection {
         self.in_a_row += 1;
         engine.count(
             begun,
+            served.app,
             &served_outcome(
                 self.request.as_deref(),
                 self.response.as_deref(),

@@ -5,6 +5,7 @@
 //! second writer while both live; a row is never cleared, so a worker's total is the sum of both and only grows.
 
 mod exhibit;
+mod tally;
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,6 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use uwgate_sys::memory::SharedSlice;
 
 pub use self::exhibit::Exhibit;
+use self::tally::APPS;
+pub use self::tally::Tally;
 use crate::connection::Outcome;
 
 uwgate_sys::shared_struct! {
@@ -40,6 +43,9 @@ uwgate_sys::shared_struct! {
         pub connections: AtomicU64,
         /// 1 while the process takes new connections; on the line of its first core.
         pub accepting: AtomicU64,
+        /// 1 while the application says that it takes no requests (`uwsgi.accepting(False)`); on the line of the first
+        /// core. It is shown, and changes nothing else, as in uWSGI.
+        pub declining: AtomicU64,
         /// Microseconds of a request, as the moving average that uWSGI shows: each request counts as much as all
         /// before it.
         pub average: AtomicU64,
@@ -148,6 +154,7 @@ fn add(counter: &AtomicU64, by: u64) {
 pub struct Scoreboard {
     lines: Arc<SharedSlice<Core>>,
     seats: Arc<SharedSlice<Seat>>,
+    tallies: Arc<SharedSlice<Tally>>,
     exhibits: Option<Arc<SharedSlice<Exhibit>>>,
     cores: usize,
 }
@@ -159,6 +166,8 @@ pub struct Memory {
     pub lines: OwnedFd,
     /// The seats.
     pub seats: OwnedFd,
+    /// The tallies of the applications.
+    pub tallies: OwnedFd,
     /// The blocks of requests in flight, where they are shown.
     pub exhibits: Option<OwnedFd>,
 }
@@ -175,6 +184,7 @@ impl Scoreboard {
             exhibits: exhibits.transpose()?.map(Arc::new),
             lines: Arc::new(SharedSlice::create(workers * 2 * cores)?),
             seats: Arc::new(SharedSlice::create(workers)?),
+            tallies: Arc::new(SharedSlice::create(workers * APPS)?),
             cores,
         })
     }
@@ -191,6 +201,7 @@ impl Scoreboard {
             exhibits: exhibits.transpose()?.map(Arc::new),
             lines: Arc::new(SharedSlice::attach(memory.lines, workers * 2 * cores)?),
             seats: Arc::new(SharedSlice::attach(memory.seats, workers)?),
+            tallies: Arc::new(SharedSlice::attach(memory.tallies, workers * APPS)?),
             cores,
         })
     }
@@ -204,6 +215,7 @@ impl Scoreboard {
         Ok(Memory {
             lines: clone(self.lines.fd())?,
             seats: clone(self.seats.fd())?,
+            tallies: clone(self.tallies.fd())?,
             exhibits: match &self.exhibits {
                 Some(exhibits) => Some(clone(exhibits.fd())?),
                 None => None,
@@ -222,6 +234,13 @@ impl Scoreboard {
     /// When there is no such worker or core: both numbers are ours.
     pub fn core(&self, row: Row, core: usize) -> &Core {
         &self.lines[row.index() * self.cores + core]
+    }
+
+    /// What an application has done in a worker, where there are several; `None` beyond what is told apart.
+    pub fn tally(&self, worker: u32, app: u32) -> Option<&Tally> {
+        let (worker, app) = ((worker as usize).checked_sub(1)?, app as usize);
+        let first = (app < APPS).then_some(worker * APPS)?;
+        self.tallies.get(first + app)
     }
 
     /// The block of the request that a core of a process serves; `None` where they are not shown.
@@ -275,6 +294,13 @@ impl Scoreboard {
             .store(accepting.into(), Ordering::Relaxed);
     }
 
+    /// Says on behalf of the application whether it takes requests.
+    pub fn set_declining(&self, row: Row, declining: bool) {
+        self.core(row, 0)
+            .declining
+            .store(declining.into(), Ordering::Relaxed);
+    }
+
     /// Takes back what a dead process can no longer take back itself.
     pub(crate) fn clear(&self, row: Row) {
         for core in self.row(row) {
@@ -283,6 +309,7 @@ impl Scoreboard {
                 &core.deadline,
                 &core.connections,
                 &core.accepting,
+                &core.declining,
             ] {
                 state.store(0, Ordering::Relaxed);
             }

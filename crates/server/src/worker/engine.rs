@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 use uwgate_config::Protocol;
-use uwgate_config::options::Recycling;
 
+use super::Setup;
 use super::cores::{Cores, Turn};
 use super::harakiri::Harakiri;
 use super::idle::Watches;
@@ -48,6 +48,8 @@ pub(crate) struct Engine<H> {
     log: RequestLog,
     scoreboard: Scoreboard,
     row: Row,
+    /// What each application does has to be counted apart.
+    several_apps: bool,
     draining: AtomicBool,
     /// The sweep from which on new peers are waited for on the spot.
     prompt_from: AtomicU32,
@@ -74,22 +76,22 @@ impl<H> Engine<H> {
         settings: Settings,
         harakiri: Harakiri,
         log: RequestLog,
-        scoreboard: Scoreboard,
-        row: Row,
-        recycling: &Recycling,
+        setup: &Setup,
     ) -> Self {
+        let (scoreboard, row) = (setup.scoreboard.clone(), setup.row);
         let before = sum(scoreboard.row(row));
         Self {
             host,
             cores: Cores::new(settings.threads),
             settings,
             harakiri: Arc::new(harakiri),
-            retiring: Retiring::new(recycling, row.worker, before),
+            retiring: Retiring::new(&setup.options.recycling, row.worker, before),
             watches: Arc::default(),
             offload: Offload::default(),
             log,
             scoreboard,
             row,
+            several_apps: setup.apps > 1,
             draining: AtomicBool::new(false),
             prompt_from: AtomicU32::new(0),
             prompt_peers: AtomicU32::new(2 * SLOW_PEER),
@@ -120,9 +122,15 @@ impl<H> Engine<H> {
     }
 
     /// Notes how the request that began at `begun` ended.
-    pub(crate) fn count(&self, begun: Instant, outcome: &Outcome) {
+    pub(crate) fn count(&self, begun: Instant, app: Option<u16>, outcome: &Outcome) {
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.core().end(micros, outcome);
+        if self.several_apps
+            && let Some(app) = app
+            && let Some(tally) = self.scoreboard.tally(self.row.worker, app.into())
+        {
+            tally.count(outcome.raised);
+        }
         if self.retiring.counts_requests() {
             self.retiring.has_served(sum(self.scoreboard.row(self.row)));
         }

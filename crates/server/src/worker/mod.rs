@@ -67,9 +67,7 @@ pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<ToWorker> {
         settings,
         Harakiri::new(&setup.options.harakiri, threads),
         log,
-        setup.scoreboard.clone(),
-        setup.row,
-        &setup.options.recycling,
+        &setup,
     ));
     let runtime = runtime(threads, &engine)?;
     let attending = attention::attend(Arc::clone(&engine));

@@ -76,7 +76,8 @@ impl Generation {
         Worker {
             id,
             pid,
-            accepting: first.is_some_and(|line| read(&line.accepting) == 1),
+            accepting: first
+                .is_some_and(|line| read(&line.accepting) == 1 && read(&line.declining) == 0),
             status: match (read(&seat.cheap) == 1, busy, paused) {
                 (true, ..) => Status::Cheap,
                 (false, true, _) => Status::Busy,
@@ -92,7 +93,7 @@ impl Generation {
             vsz: memory.map_or(0, |memory| memory.vsz),
             average: average(lines),
             connections: first.map_or(0, |line| read(&line.connections)),
-            apps: self.apps_of(counters),
+            apps: self.apps_of(id, counters),
             cores,
         }
     }
@@ -121,13 +122,13 @@ impl Generation {
         })
     }
 
-    /// Requests are counted by worker, not by application, so only the figures of a lone one are known.
-    fn apps_of(&self, counters: Counters) -> Vec<App> {
+    /// A single application has done all that its worker has.
+    fn apps_of(&self, worker: u32, counters: Counters) -> Vec<App> {
         let known = self.mountpoints.len() == self.apps as usize;
-        let counters = if self.apps == 1 {
-            counters
-        } else {
-            Counters::default()
+        let done = |id| match (self.apps, self.scoreboard.tally(worker, id)) {
+            (1, _) => (counters.requests, counters.exceptions),
+            (_, Some(tally)) => (read(&tally.requests), read(&tally.exceptions)),
+            (_, None) => (0, 0),
         };
         let app = |id: u32| App {
             id,
@@ -136,8 +137,8 @@ impl Generation {
                 None => String::new(),
             },
             startup_time: self.load_time.as_secs(),
-            requests: counters.requests,
-            exceptions: counters.exceptions,
+            requests: done(id).0,
+            exceptions: done(id).1,
         };
         (0..self.apps).map(app).collect()
     }
