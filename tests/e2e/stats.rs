@@ -523,6 +523,7 @@ fn clients_that_stand_still_stop_nobody() {
     let server = setup(Kind::Uwgate, "hello.py")
         .option("prometheus-listen", &address)
         .start();
+    drop(connect(&address));
     let connect = || address.connect().expect("the address is open");
     let _idle: Vec<_> = (0..16).map(|_| connect()).collect();
     server.get("/").expect(200);

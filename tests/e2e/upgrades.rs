@@ -71,6 +71,27 @@ fn a_newer_binary_takes_over_and_no_request_is_lost() {
     });
 }
 
+/// Who connects meanwhile is served when the new binary is told to resume.
+#[test]
+fn a_pause_outlasts_an_upgrade() {
+    let installed = Installed::new(Kind::Uwgate);
+    let server = start(serving(&installed, APP));
+    server.signal(Signal::TSTP);
+    until_true("both to be suspended", || {
+        server.log().matches("suspended ***").count() == 2
+    });
+    let mut client = server.client();
+    client.write(Request::get("/echo/x").bytes());
+    upgrade(&server, &installed);
+    // New workers begin paused, and say so.
+    until_true("the new ones to be suspended", || {
+        server.log().matches("suspended ***").count() == 4
+    });
+    assert!(!server.log().contains("GET /echo/x"));
+    server.signal(Signal::TSTP);
+    client.response("GET").expect(200);
+}
+
 /// `mv uwgate uwgate.old; cp …/uwgate .` changes the name of the running file.
 #[test]
 fn the_old_binary_may_be_moved_away() {

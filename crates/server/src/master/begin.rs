@@ -38,6 +38,8 @@ pub(super) struct Beginning {
     pub(super) locks: RecordLocks,
     /// How often the instance was reloaded before.
     pub(super) reloads: u64,
+    /// Of a successor: new connections wait.
+    pub(super) paused: bool,
 }
 
 pub(super) fn supervise<L: Launcher>(
@@ -68,6 +70,7 @@ pub(super) fn supervise<L: Launcher>(
             refused,
             locks,
             reloads,
+            paused,
         } = beginning;
         let sources = match Sources::open(options, veterans.are_serving(), &happenings) {
             Err(problem) if veterans.are_serving() => {
@@ -85,7 +88,7 @@ pub(super) fn supervise<L: Launcher>(
             reload_mercy: reload_mercy(options),
             pidfiles: Pidfiles::new(options),
             announced: false,
-            paused: false,
+            paused,
             served: Arc::new(loaded.clone()),
             rising: None,
             sources,

@@ -4,7 +4,7 @@
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
 //! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager),
 //! `worker PID FD`, `daemon PID COMMAND`, `apps COUNT` (how many applications the workers serve), `zygote PID` (of no use any more), `locks
-//! FD`, `reloads COUNT` and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then
+//! FD`, `reloads COUNT`, `paused` and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then
 //! standard output and standard error as they were at first. What a version does not know it skips.
 
 use std::io;
@@ -35,6 +35,8 @@ pub struct Heritage {
     pub(super) log_pipes: Option<LeftPipes>,
     /// How many applications they serve.
     pub(super) apps: u32,
+    /// New connections wait.
+    pub(super) paused: bool,
 }
 
 impl Heritage {
@@ -82,6 +84,7 @@ impl Heritage {
             ["locks", fd] => {
                 self.locks = Some(RecordLocks::adopt(inherited(number(fd)?)?));
             }
+            ["paused"] => self.paused = true,
             ["reloads", count] => self.reloads = count.parse().map_err(io::Error::other)?,
             ["log", lines, lines_in, rest] => {
                 let rest: Vec<&str> = rest.split(' ').collect();
@@ -151,6 +154,7 @@ pub(super) struct Estate<'a> {
     pub(super) apps: u32,
     pub(super) locks: &'a RecordLocks,
     pub(super) reloads: u64,
+    pub(super) paused: bool,
     pub(super) log_pipes: Option<(&'a Pipes, &'a Originals)>,
 }
 
@@ -167,10 +171,14 @@ pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
         apps,
         locks,
         reloads,
+        paused,
         log_pipes,
     } = estate;
 
     let mut text = format!("apps {apps}\n");
+    if paused {
+        text.push_str("paused\n");
+    }
     let mut kept = Vec::new();
     for listening in listeners {
         let fd = process::inheritable(listening.listener.fd.as_fd())?;

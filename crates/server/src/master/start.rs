@@ -35,10 +35,11 @@ pub(super) fn start<L: Launcher>(
         apps,
         locks,
         reloads,
+        paused,
         log_pipes,
         daemons,
     } = heritage.unwrap_or_default();
-    let veterans = Veterans::new(veterans, apps);
+    let veterans = Veterans::new(veterans, apps, &options.control);
     let locks = locks.map_or_else(RecordLocks::create, Ok);
     let locks = locks.map_err(|error| vec![error.to_string()])?;
     let mut beginning = Beginning {
@@ -48,6 +49,7 @@ pub(super) fn start<L: Launcher>(
         refused: false,
         locks,
         reloads,
+        paused,
     };
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
     uwgate_sys::signals::block(&AWAITED).map_err(|error| vec![error.to_string()])?;

@@ -221,6 +221,7 @@ impl<L: Launcher> Master<'_, L> {
             apps: self.apps(),
             locks: &self.locks,
             reloads: self.reloads(),
+            paused: self.paused,
             log_pipes: self.logs.pipes(),
         })?;
         let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);

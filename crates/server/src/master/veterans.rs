@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use uwgate_config::options::Control;
 use uwgate_sys::channel::Channel;
 use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{self, Pid, Signal};
@@ -23,17 +24,17 @@ pub(super) struct Veterans {
     /// They were told to go, and have until then.
     kill_at: Option<Millis>,
     leaving: bool,
+    /// How long they have for that (`worker-reload-mercy`).
+    mercy: Duration,
     /// How many applications they serve.
     apps: u32,
 }
 
-/// uWSGI's `worker-reload-mercy`.
-const MERCY: Duration = Duration::from_secs(60);
-
 impl Veterans {
-    pub(super) fn new(workers: Vec<Veteran>, apps: u32) -> Self {
+    pub(super) fn new(workers: Vec<Veteran>, apps: u32, control: &Control) -> Self {
         Self {
             workers,
+            mercy: Duration::from_secs(control.worker_reload_mercy.into()),
             apps,
             ..Self::default()
         }
@@ -87,7 +88,7 @@ impl Veterans {
 
     fn go(&mut self, signals: &[Signal]) {
         if !self.is_empty() && !self.leaving {
-            self.kill_at = Some(coarse_now() + MERCY);
+            self.kill_at = Some(coarse_now() + self.mercy);
         }
         self.leaving = true;
         for signal in signals {
