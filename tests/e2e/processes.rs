@@ -176,6 +176,20 @@ fn a_stop_during_the_import_is_obeyed() {
     }
 }
 
+/// More than the kernel would queue orders for.
+#[test]
+fn hundreds_of_processes_start_at_the_first_try() {
+    let mut server = Setup::app(Kind::Uwgate, "hello.py")
+        .option("processes", 300)
+        .start();
+    server.wait_for_log("uWSGI worker 300 ");
+    until_true("all workers", || server.workers().len() == 300);
+    let log = server.log();
+    assert!(!log.contains("cannot be"), "{log}");
+    assert!(!log.contains("espawn"), "{log}");
+    assert_eq!(server.stop_with(Signal::TERM).code(), Some(0));
+}
+
 /// The zygote can be killed like any process; what it is for must go on.
 #[test]
 fn a_killed_zygote_is_replaced() {

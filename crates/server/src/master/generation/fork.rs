@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use uwgate_supervisor::StopKind;
+use uwgate_supervisor::{Event, StopKind};
 use uwgate_sys::channel::{self, Channel};
 use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{self, Pid, Signal};
 
-use super::{Generation, Hands, Key};
+use super::{Change, Generation, Hands, Key};
 use crate::listen::Listening;
 use crate::message::{Message, ToWorker, ToZygote};
 
@@ -21,6 +21,9 @@ pub(super) struct Zygote {
     /// It was told to go, and has until then.
     kill_at: Option<Millis>,
 }
+
+/// How many processes it is asked for at a time. The kernel holds under 300 orders for one that is slow to read them.
+const ORDERS: usize = 64;
 
 /// A zygote has nothing to finish. One that does not leave waits for a thread of the application.
 const ZYGOTE_MERCY: Duration = Duration::from_secs(5);
@@ -40,6 +43,11 @@ impl Zygote {
     pub(super) fn let_go(&mut self) {
         let _ = rustix::net::shutdown(&self.channel, rustix::net::Shutdown::Both);
         self.kill_at.get_or_insert(coarse_now() + ZYGOTE_MERCY);
+    }
+
+    /// Whether it forks.
+    fn serves(&self) -> bool {
+        self.alive && self.kill_at.is_none()
     }
 
     pub(super) fn deadline(&self) -> Option<Millis> {
@@ -74,10 +82,33 @@ impl Generation {
         occupants.filter_map(|it| Some((it.child.pid()?, it.channel.as_ref()?)))
     }
 
+    /// Asks the zygote for as many of the wanted processes as it will not lose count of; none waits for one that is gone.
+    pub(super) fn fork_next(&mut self, hands: &mut Hands<'_>) -> Change {
+        let mut change = Change::Nothing;
+        while !self.to_fork.is_empty() && (self.orders() < ORDERS || !self.zygote.serves()) {
+            let Some(key) = self.to_fork.pop_front() else {
+                break;
+            };
+            if let Err(error) = self.fork(key, hands) {
+                if !self.is_leaving() {
+                    tracing::error!("worker {} cannot be started: {error}", key.worker);
+                }
+                change = change.or(self.tell(key, Event::SpawnFailed, hands));
+            }
+        }
+        change
+    }
+
+    /// How many processes the zygote has been asked for and not answered.
+    fn orders(&self) -> usize {
+        let occupants = self.slots.iter().flat_map(super::Slot::occupants);
+        occupants.filter(|it| it.awaited).count()
+    }
+
     /// Asks the zygote for a worker process.
-    pub(super) fn fork(&mut self, key: Key, hands: &mut Hands<'_>) -> io::Result<()> {
+    fn fork(&mut self, key: Key, hands: &mut Hands<'_>) -> io::Result<()> {
         let (ours, theirs) = channel::pair()?;
-        if !self.zygote.alive {
+        if !self.zygote.serves() {
             return Err(io::Error::other("the zygote is gone"));
         }
         let speaking = ours.try_clone()?;

@@ -10,6 +10,7 @@ mod standing;
 mod strength;
 mod succession;
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +63,9 @@ pub(super) struct Generation {
     scoreboard: Scoreboard,
     slots: Vec<Slot>,
     /// Workers that a chain reload has yet to replace, one after the other.
-    chain: std::collections::VecDeque<u32>,
+    chain: VecDeque<u32>,
+    /// Processes that the zygote will be asked for when it has answered for others.
+    to_fork: VecDeque<Key>,
     /// Workers leave new connections in the queue.
     paused: bool,
     backstop: Backstop,
@@ -118,7 +121,8 @@ impl Generation {
             listeners,
             scoreboard,
             slots: slots(options, begin_with),
-            chain: std::collections::VecDeque::new(),
+            chain: VecDeque::new(),
+            to_fork: VecDeque::new(),
             paused: false,
             backstop: Backstop::new(options),
         })
@@ -249,7 +253,7 @@ impl Generation {
         hands.roster.failed();
         let change = self.tell(key, Event::SpawnFailed, hands);
         self.predecessor_gone(key, hands);
-        change
+        change.or(self.fork_next(hands))
     }
 
     pub(super) fn heard_worker(
@@ -311,10 +315,11 @@ impl Generation {
         let ended = hands.roster.spawned(pid, key);
         let change = self.tell(key, Event::Spawned(pid), hands);
         self.seat_process(key, pid);
-        match ended {
+        let change = match ended {
             Some(exit) => change.or(self.worker_exited(key, exit, hands)),
             None => change,
-        }
+        };
+        change.or(self.fork_next(hands))
     }
 
     fn risen(&mut self) -> Change {
@@ -376,6 +381,7 @@ impl Generation {
         for key in self.keys() {
             self.tell(key, event, hands);
         }
+        self.fork_next(hands);
         // It may be deep in an import.
         if !self.loaded || event == Event::Kill {
             self.zygote.kill();
@@ -419,10 +425,8 @@ impl Generation {
         for action in actions {
             match action {
                 Action::Spawn => {
-                    if let Err(error) = self.fork(key, hands) {
-                        tracing::error!("worker {} cannot be started: {error}", key.worker);
-                        change = change.or(self.tell(key, Event::SpawnFailed, hands));
-                    }
+                    self.to_fork.push_back(key);
+                    change = change.or(self.fork_next(hands));
                 }
                 Action::Signal(pid, kind) => self.signal(key, pid, kind),
                 Action::Report(report) => {
