@@ -16,6 +16,9 @@ use uwgate_server::title;
 use uwgate_sys::process;
 
 fn main() -> ExitCode {
+    if uwgate_ctl::is_completing() {
+        uwgate_ctl::print_completions();
+    }
     uwgate_server::log::init();
     let args: Vec<OsString> = std::env::args_os().skip(1).collect();
     match args.first().and_then(|first| first.to_str()) {
@@ -23,6 +26,10 @@ fn main() -> ExitCode {
         Some("--version" | "-V") => {
             println!("uwgate {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
+        }
+        Some("ctl") => {
+            let words = args.get(1..).unwrap_or_default();
+            uwgate_ctl::run(words, &mut io::stdout().lock()).into()
         }
         Some("check") => explain(cli::check, &args),
         Some("config") => explain(cli::config, &args),

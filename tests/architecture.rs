@@ -12,6 +12,7 @@ use serde_json::Value;
 const ARROWS: &[(&str, &[&str])] = &[
     ("uwsgi-codec", &[]),
     ("uwgate-config", &[]),
+    ("uwgate-ctl", &[]),
     ("uwgate-sys", &[]),
     ("uwgate-http", &["uwsgi-codec"]),
     ("uwgate-supervisor", &["uwgate-sys"]),
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "uwgate",
         &[
             "uwgate-config",
+            "uwgate-ctl",
             "uwgate-python",
             "uwgate-server",
             "uwgate-sys",
@@ -51,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 const WITHOUT_RUNTIME: &[&str] = &[
     "uwsgi-codec",
     "uwgate-config",
+    "uwgate-ctl",
     "uwgate-http",
     "uwgate-supervisor",
     "uwgate-sys",
