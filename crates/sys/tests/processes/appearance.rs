@@ -6,7 +6,7 @@ use std::io::Read;
 use crate::{role, succeeds_in_child};
 use uwgate_sys::process::{self, Exit};
 
-pub fn name_and_limits() {
+pub(crate) fn name_and_limits() {
     succeeds_in_child(|| {
         process::set_name("a name longer than fits").unwrap();
         assert_eq!(
@@ -28,7 +28,7 @@ pub fn name_and_limits() {
     });
 }
 
-pub fn titles() {
+pub(crate) fn titles() {
     succeeds_in_child(|| {
         let shown = || std::fs::read("/proc/self/cmdline").unwrap();
         let environment: Vec<_> = std::env::vars_os().collect();
@@ -43,7 +43,7 @@ pub fn titles() {
 }
 
 /// What the role prints to standard error, and how it ends.
-pub fn caller_of(name: &str) -> (String, Exit) {
+fn caller_of(name: &str) -> (String, Exit) {
     let (mut read, write) = std::io::pipe().unwrap();
     let mut spawn = role(name);
     spawn.fds.push((write.into(), 2));
@@ -58,7 +58,7 @@ pub fn caller_of(name: &str) -> (String, Exit) {
     (text, exit)
 }
 
-pub fn background() {
+pub(crate) fn background() {
     assert_eq!(
         caller_of("succeed-in-background"),
         (String::new(), Exit::Code(0))
@@ -71,7 +71,7 @@ pub fn background() {
     );
 }
 
-pub fn cpus() {
+pub(crate) fn cpus() {
     succeeds_in_child(|| {
         let allowed = process::allowed_cpus().unwrap();
         let one = [*allowed.last().unwrap()];

@@ -11,7 +11,7 @@ use uwgate_sys::process::{self, Exit, Fork, Pid, Signal, Spawn};
 use uwgate_sys::record_locks::RecordLocks;
 use uwgate_sys::socket;
 
-pub fn reaping() {
+pub(crate) fn reaping() {
     assert_eq!(process::reap_any().unwrap(), None, "no children");
     let sleeper = shell("exec sleep 600").spawn().unwrap();
     assert_eq!(process::reap_any().unwrap(), None, "none has ended");
@@ -66,7 +66,7 @@ pub fn reaping() {
     assert_eq!(Exit::Code(22).to_string(), "exited with code 22");
 }
 
-pub fn forking() {
+pub(crate) fn forking() {
     assert_eq!(process::thread_count().unwrap(), 1);
     let parent = process::this();
     let mut count = 1;
@@ -81,7 +81,7 @@ pub fn forking() {
     assert_eq!(count, 1);
 }
 
-pub fn adoption() {
+pub(crate) fn adoption() {
     let master = process::this();
     let (ours, theirs) = channel::pair().unwrap();
     let zygote = fork_to(|| {
@@ -112,14 +112,14 @@ pub fn adoption() {
     assert_eq!(process::reap(zygote).unwrap(), Exit::Code(0));
 }
 
-pub fn hear(channel: &Channel) -> String {
+fn hear(channel: &Channel) -> String {
     let mut buffer = [0; 100];
     let message = channel.recv(&mut buffer).unwrap();
     assert!(!message.is_eof());
     String::from_utf8(buffer[..message.len].to_vec()).unwrap()
 }
 
-pub fn shared_memory() {
+pub(crate) fn shared_memory() {
     let rows = SharedSlice::<AtomicU64>::create(2).unwrap();
     succeeds_in_child(|| {
         rows[0].store(7, Ordering::Relaxed);
@@ -139,7 +139,7 @@ pub fn shared_memory() {
     );
 }
 
-pub fn locks() {
+pub(crate) fn locks() {
     let locks = RecordLocks::create().unwrap();
     locks.lock(3).unwrap();
     succeeds_in_child(|| {
@@ -168,7 +168,7 @@ pub fn locks() {
     assert!(!process::reap(holder).unwrap().success());
 }
 
-pub fn channel_ends() {
+pub(crate) fn channel_ends() {
     let (ours, theirs) = channel::pair().unwrap();
     let child = Spawn {
         fds: vec![(theirs.into(), 3)],

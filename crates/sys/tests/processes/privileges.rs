@@ -11,7 +11,7 @@ use uwgate_sys::listener::{Address, Bind, bind};
 use uwgate_sys::process::{self, Exit, Identity, Spawn};
 use uwgate_sys::socket;
 
-pub fn resolving() {
+pub(crate) fn resolving() {
     let root = process::resolve("root", None).unwrap();
     assert_eq!((root.uid, root.gid), (0, 0));
     assert!(root.groups.contains(&0));
@@ -45,7 +45,7 @@ pub fn resolving() {
     }
 }
 
-pub fn dropping() {
+pub(crate) fn dropping() {
     if !rustix::process::geteuid().is_root() {
         let to_root = Identity {
             uid: 0,
@@ -113,14 +113,14 @@ impl Drop for Directory {
     }
 }
 
-pub fn mode(path: &std::path::Path) -> Option<u32> {
+fn mode(path: &std::path::Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::symlink_metadata(path)
         .ok()
         .map(|file| file.permissions().mode() & 0o777)
 }
 
-pub fn umask_and_mode() {
+pub(crate) fn umask_and_mode() {
     let directory = Directory::new();
     let path = directory.0.join("s");
     let before = process::umask(0o022);
@@ -150,7 +150,7 @@ pub fn umask_and_mode() {
 }
 
 /// A child binds again and again while we watch the file.
-pub fn never_wider() {
+pub(crate) fn never_wider() {
     let directory = Directory::new();
     let path = directory.0.join("s");
     let (ours, theirs) = channel::pair().unwrap();
@@ -173,7 +173,7 @@ pub fn never_wider() {
     assert_eq!(process::reap(child).unwrap(), Exit::Code(0));
 }
 
-pub fn capabilities() {
+pub(crate) fn capabilities() {
     use uwgate_sys::process::Capabilities;
 
     if !rustix::process::geteuid().is_root() {

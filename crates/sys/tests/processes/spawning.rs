@@ -9,7 +9,7 @@ use uwgate_sys::memory::{memfd, read_all};
 use uwgate_sys::process::{self, Exit, Signal, Spawn};
 use uwgate_sys::signals;
 
-pub fn arguments() {
+pub(crate) fn arguments() {
     let text = output(Spawn {
         arg0: Some("renamed".into()),
         env: Some(vec![("COLOUR".into(), "red".into())]),
@@ -24,7 +24,7 @@ pub fn arguments() {
     assert_eq!(output(found_on_path), "x\n");
 }
 
-pub fn cannot_start() {
+pub(crate) fn cannot_start() {
     let error = Spawn::new("/no/such/program").spawn().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     let error = Spawn::new("/etc/passwd").spawn().unwrap_err();
@@ -38,12 +38,12 @@ pub fn cannot_start() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-pub fn file_of(text: &str) -> OwnedFd {
+pub(crate) fn file_of(text: &str) -> OwnedFd {
     memfd("text", text.as_bytes()).unwrap()
 }
 
 /// The second one's number is the first one's target and the other way round.
-pub fn descriptors() {
+pub(crate) fn descriptors() {
     let (one, two) = (file_of("one "), file_of("two "));
     let (first, second) = (one.as_raw_fd(), two.as_raw_fd());
     let fds = vec![
@@ -87,7 +87,7 @@ pub fn descriptors() {
 }
 
 /// Command's own pipe for the error of exec must not sit on any of the numbers.
-pub fn failed_exec_with_descriptors() {
+pub(crate) fn failed_exec_with_descriptors() {
     let fds = (3..40).map(|number| (file_of("x"), number)).collect();
     let error = Spawn {
         fds,
@@ -98,7 +98,7 @@ pub fn failed_exec_with_descriptors() {
     assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
-pub fn default_signals() {
+pub(crate) fn default_signals() {
     signals::ignore(Signal::HUP);
     signals::ignore_sigpipe();
     signals::block(&[Signal::TERM, Signal::CHILD]).unwrap();
@@ -115,7 +115,7 @@ pub fn default_signals() {
     }
 }
 
-pub fn session_and_group() {
+pub(crate) fn session_and_group() {
     // Numbers, not `Pid`s: in a container a group or session from outside shows as 0.
     let ids = |spawn: Spawn| -> [i32; 3] {
         let stat = output(Spawn {
@@ -141,7 +141,7 @@ pub fn session_and_group() {
     assert_ne!(group, this);
 }
 
-pub fn death_signal() {
+pub(crate) fn death_signal() {
     let sleeper = pid(&output(role("die-before-your-child")));
     assert_eq!(
         process::reap(sleeper).unwrap(),
@@ -152,7 +152,7 @@ pub fn death_signal() {
     );
 }
 
-pub fn inherited_once() {
+pub(crate) fn inherited_once() {
     let fds = vec![(file_of("for you"), 7)];
     assert_eq!(
         output(Spawn {
@@ -163,7 +163,7 @@ pub fn inherited_once() {
     );
 }
 
-pub fn take_seven() {
+pub(crate) fn take_seven() {
     let kind = |number| process::inherited(number).unwrap_err().kind();
     let seven = process::inherited(7).unwrap();
     assert!(
@@ -189,7 +189,7 @@ pub fn take_seven() {
         .unwrap();
 }
 
-pub fn becomes_itself() {
+pub(crate) fn becomes_itself() {
     let (mut read, write) = std::io::pipe().unwrap();
     let child = Spawn {
         fds: vec![(write.into(), 1)],
@@ -207,7 +207,7 @@ pub fn becomes_itself() {
     assert_eq!(process::reap(child).unwrap(), Exit::Code(0));
 }
 
-pub fn becomes_another() {
+pub(crate) fn becomes_another() {
     let text = output(role("exec-a-shell"));
     let parent = process::this().to_string();
     assert!(
