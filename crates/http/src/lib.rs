@@ -8,6 +8,7 @@
 //!
 //! # In scope
 //! - [`parse`]: a head to a var block, the body's [`Framing`], whether the connection persists;
+//! - [`Translation`]: the same for a connection's heads one after the other, of which many are the same;
 //! - [`ChunkedDecoder`]: a chunked request body taken apart where it lies in the buffer;
 //! - [`HeadWriter`]: status and headers of an application, checked, straight into the buffer that is sent; with its
 //!   end it is decided how the body is framed;
@@ -117,6 +118,7 @@ mod reject;
 mod request;
 mod response;
 mod target;
+mod translation;
 
 pub use body::{BodyFramer, End, Piece};
 pub use chunked::{ChunkedDecoder, Step};
@@ -127,3 +129,4 @@ pub use reason::reason;
 pub use reject::Reject;
 pub use request::{Framing, Head, Limits, MAX_HEADERS, Method, Parsed, Peer, Version, parse};
 pub use response::{BodyMode, HeaderError, Plan, Protocol, ResponseRules};
+pub use translation::Translation;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use uwgate_http::{
     BodyFramer, BodyMode, ChunkedDecoder, Head, HeadWriter, Limits, Method, Parsed, Peer, Protocol,
-    Reject, ResponseRules, parse,
+    Reject, ResponseRules, Translation, parse,
 };
 use uwsgi_codec::Vars;
 
@@ -32,6 +32,37 @@ pub(crate) fn head(bytes: &[u8]) {
             assert!(lines.len() <= limits.head);
             agrees_with_httparse(lines, &head, &written);
             prefixes_are_partial(&bytes[..head.len], &limits, &peer);
+            a_translation_says_the_same(bytes, head.len, &limits, &peer);
+        }
+    }
+}
+
+/// What a connection remembers of its last head makes no difference: not to the same one, nor to one that is different
+/// by a single byte or ends elsewhere.
+fn a_translation_says_the_same(bytes: &[u8], head: usize, limits: &Limits, peer: &Peer<'_>) {
+    let changed = |at: usize| {
+        let mut changed = bytes.to_vec();
+        changed[at] ^= 1 << (at % 8);
+        changed
+    };
+    let mut translation = Translation::default();
+    let same = bytes.to_vec();
+    for next in [
+        &same,
+        &same,
+        &changed(head / 2),
+        &same,
+        &same[..head - 1].to_vec(),
+        &same[..head].to_vec(),
+        &changed(head - 1),
+        &same,
+        &changed(0),
+    ] {
+        let mut block = Vec::new();
+        let parsed = parse(next, limits, peer, &mut block);
+        assert_eq!(translation.translate(next, limits, peer), parsed);
+        if matches!(parsed, Ok(Parsed::Complete(_))) {
+            assert_eq!(translation.block(), block);
         }
     }
 }

@@ -1,4 +1,4 @@
-use uwgate_http::{Head, Parsed, Peer as HttpPeer, Protocol, Reject, ResponseRules};
+use uwgate_http::{Head, Parsed, Peer as HttpPeer, Protocol, Reject, ResponseRules, Translation};
 
 use super::{Peer, Pending, Taken, body};
 use crate::exchange::{Block, Request};
@@ -11,10 +11,6 @@ pub(crate) fn take(
     endpoint: &Endpoint,
     peer: &Peer,
 ) -> Result<Taken, Reject> {
-    let mut block = match std::mem::replace(&mut request.block, Block::Received(0..0)) {
-        Block::Translated(block) => block,
-        Block::Received(_) => Vec::new(),
-    };
     let peer = HttpPeer {
         server_name: endpoint.server_name.as_bytes(),
         server_port: endpoint.server_port.as_bytes(),
@@ -22,8 +18,19 @@ pub(crate) fn take(
         remote_port: peer.port.as_bytes(),
         https: false,
     };
-    let parsed = uwgate_http::parse(request.waiting(), &settings.http_limits, &peer, &mut block);
-    request.block = Block::Translated(block);
+    let waiting = request.received.get(request.start..).unwrap_or_default();
+    let translate = |translation: &mut Translation| {
+        translation.translate(waiting, &settings.http_limits, &peer)
+    };
+    let parsed = match &mut request.block {
+        Block::Translated(translation) => translate(translation),
+        block @ Block::Received(_) => {
+            let mut translation = Translation::default();
+            let parsed = translate(&mut translation);
+            *block = Block::Translated(translation);
+            parsed
+        }
+    };
     match parsed? {
         Parsed::Partial => Ok(Taken::Partial),
         Parsed::Complete(head) => Ok(Taken::Request(begin(request, &head, settings.limit_post))),

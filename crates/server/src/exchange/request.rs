@@ -3,7 +3,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use uwgate_http::ChunkedDecoder;
+use uwgate_http::{ChunkedDecoder, Translation};
 use uwsgi_codec::Vars;
 
 use super::notes::Notes;
@@ -65,7 +65,7 @@ pub(crate) enum Block {
     /// As it came over the uwsgi protocol.
     Received(Range<usize>),
     /// Made from an HTTP head.
-    Translated(Vec<u8>),
+    Translated(Translation),
 }
 
 /// How much of a request's body is still to come from the peer.
@@ -137,7 +137,7 @@ impl Request {
             socket,
             received: Vec::new(),
             start: 0,
-            block: Block::Translated(Vec::new()),
+            block: Block::Translated(Translation::default()),
             var_count: 0,
             body: Body::Done,
             modifier1: 0,
@@ -186,7 +186,7 @@ impl Request {
     pub(crate) fn block(&self) -> &[u8] {
         match &self.block {
             Block::Received(range) => self.received.get(range.clone()).unwrap_or_default(),
-            Block::Translated(block) => block,
+            Block::Translated(translation) => translation.block(),
         }
     }
 

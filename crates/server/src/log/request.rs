@@ -400,7 +400,7 @@ mod tests {
             block.extend(u16::try_from(text.len()).unwrap().to_le_bytes());
             block.extend_from_slice(text);
         }
-        request.block = Block::Translated(block);
+        request.block = Block::Translated(block.into());
         request.var_count = vars.len();
         for (name, value) in noted {
             request.notes_mut().set_logvar(name, value);
