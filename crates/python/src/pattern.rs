@@ -6,6 +6,8 @@
 //! bytes and costs nothing else; what is not is changed in the pattern; and the application gets a copy, which
 //! CPython makes in one go, without hashing or growing.
 
+use std::ops::Range;
+
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use uwsgi_codec::Vars;
@@ -18,6 +20,8 @@ const VALUE_KEPT: usize = 192;
 /// One pattern; see the module.
 pub(crate) struct Pattern {
     environ: Py<PyDict>,
+    /// The variables as they stood in the block, lengths included, but for those whose values are not kept.
+    block: Vec<u8>,
     places: Vec<Place>,
     /// A name stood in two places: which value it has depends on both, so nothing can be left as it was.
     ambiguous: bool,
@@ -30,8 +34,32 @@ struct Place {
     name: Py<PyString>,
     key: Box<[u8]>,
     role: Role,
-    /// The variable as it stood in the block, lengths included; empty when its value is not kept.
-    bytes: Vec<u8>,
+    kept: bool,
+    /// Where it ends in the pattern's block; one that is not kept has no bytes there.
+    end: usize,
+}
+
+/// How many bytes two blocks begin with in common.
+fn common_prefix(one: &[u8], other: &[u8]) -> usize {
+    const STEP: usize = size_of::<u128>();
+    let (ones, _) = one.as_chunks::<STEP>();
+    let (others, _) = other.as_chunks::<STEP>();
+    for (number, (one, other)) in ones.iter().zip(others).enumerate() {
+        let different = u128::from_le_bytes(*one) ^ u128::from_le_bytes(*other);
+        if different != 0 {
+            return number * STEP + different.trailing_zeros() as usize / 8;
+        }
+    }
+    let begun = ones.len().min(others.len()) * STEP;
+    let (one, other) = (
+        one.get(begun..).unwrap_or_default(),
+        other.get(begun..).unwrap_or_default(),
+    );
+    let same = one
+        .iter()
+        .zip(other)
+        .take_while(|(one, other)| one == other);
+    begun + same.count()
 }
 
 /// What becomes of a variable's value.
@@ -58,6 +86,7 @@ impl Pattern {
     pub(crate) fn new(py: Python<'_>) -> Self {
         Self {
             environ: PyDict::new(py).unbind(),
+            block: Vec::new(),
             places: Vec::new(),
             ambiguous: true,
             tells: false,
@@ -76,7 +105,13 @@ impl Pattern {
     ) -> PyResult<Bound<'py, PyDict>> {
         let kept = match self.ambiguous || self.places.len() != vars.len() {
             true => None,
-            false => self.adapt(py, vars.block())?,
+            false => match self.adapt(py, vars.block()) {
+                Ok(kept) => kept,
+                Err(error) => {
+                    self.ambiguous = true;
+                    return Err(error);
+                }
+            },
         };
         let kept = match kept {
             Some(kept) => kept,
@@ -91,45 +126,86 @@ impl Pattern {
 
     /// Changes what is different; `None` when other variables stand in the block than in the pattern.
     fn adapt(&mut self, py: Python<'_>, block: &[u8]) -> PyResult<Option<Keep>> {
-        let mut rest = block;
         let mut kept = Keep::Yes;
-        for place in &mut self.places {
-            if !place.bytes.is_empty()
-                && let Some(behind) = rest.strip_prefix(&place.bytes[..])
+        let (mut rest, mut begin, mut next) = (block, 0, 0);
+        loop {
+            let known = self.block.get(begin..).unwrap_or_default();
+            let same = begin + common_prefix(known, rest);
+            while let Some(place) = self.places.get(next)
+                && place.kept
+                && place.end <= same
             {
-                rest = behind;
-                continue;
+                rest = rest.get(place.end - begin..).unwrap_or_default();
+                begin = place.end;
+                next += 1;
+            }
+            if next == self.places.len() {
+                return Ok(Some(kept));
             }
             let Some((key, value)) = Vars::revisited(rest, 1).iter().next() else {
                 return Ok(None);
             };
-            if *key != *place.key {
-                return Ok(None);
-            }
             let Some((bytes, behind)) = rest.split_at_checked(4 + key.len() + value.len()) else {
                 return Ok(None);
             };
-            rest = behind;
-            let had_value = !place.bytes.is_empty();
-            place.bytes.clear();
-            match place.keep(value) {
-                Keep::Yes => {
-                    place.bytes.extend_from_slice(bytes);
-                    if place.role != Role::Reserved {
-                        let value = text(py, value);
-                        self.environ.bind(py).set_item(&place.name, value)?;
-                    }
-                }
-                Keep::No => {
-                    if had_value {
-                        let nothing = pyo3::intern!(py, "");
-                        self.environ.bind(py).set_item(&place.name, nothing)?;
-                    }
+            if !self.change(py, next, begin, key, value, bytes)? {
+                return Ok(None);
+            }
+            if let Some(place) = self.places.get(next) {
+                begin = place.end;
+                if !place.kept {
                     kept = Keep::No;
                 }
             }
+            rest = behind;
+            next += 1;
         }
-        Ok(Some(kept))
+    }
+
+    /// Gives the place, whose bytes begin at `begin`, another value; false when another variable stands there.
+    fn change(
+        &mut self,
+        py: Python<'_>,
+        number: usize,
+        begin: usize,
+        key: &[u8],
+        value: &[u8],
+        bytes: &[u8],
+    ) -> PyResult<bool> {
+        let Some(place) = self.places.get_mut(number).filter(|it| *it.key == *key) else {
+            return Ok(false);
+        };
+        let (had_value, old) = (place.kept, begin..place.end);
+        place.kept = place.keep(value) == Keep::Yes;
+        let environ = self.environ.bind(py);
+        let bytes = match place.kept {
+            true => {
+                if place.role != Role::Reserved {
+                    environ.set_item(&place.name, text(py, value))?;
+                }
+                bytes
+            }
+            false => {
+                if had_value {
+                    environ.set_item(&place.name, pyo3::intern!(py, ""))?;
+                }
+                &[]
+            }
+        };
+        match self.block.get_mut(old.clone()) {
+            Some(there) if there.len() == bytes.len() => there.copy_from_slice(bytes),
+            _ => self.replace(number, old, bytes),
+        }
+        Ok(true)
+    }
+
+    /// Puts bytes of another length where those of the place are; what follows moves.
+    fn replace(&mut self, number: usize, old: Range<usize>, bytes: &[u8]) {
+        let (before, after) = (old.len(), bytes.len());
+        self.block.splice(old, bytes.iter().copied());
+        for place in self.places.iter_mut().skip(number) {
+            place.end = place.end + after - before;
+        }
     }
 
     /// Begins anew.
@@ -142,6 +218,7 @@ impl Pattern {
     ) -> PyResult<Keep> {
         let environ = template.copy()?;
         self.places.clear();
+        self.block.clear();
         (self.ambiguous, self.tells) = (false, false);
         let mut kept = Keep::Yes;
         let mut rest = vars.block();
@@ -154,19 +231,22 @@ impl Pattern {
                 name: names.name(py, key).unbind(),
                 key: key.into(),
                 role: Role::of(key),
-                bytes: Vec::new(),
+                kept: false,
+                end: 0,
             };
             let size = environ.len();
-            match place.keep(value) {
-                _ if place.role == Role::Reserved => place.bytes.extend_from_slice(bytes),
-                Keep::Yes => {
-                    place.bytes.extend_from_slice(bytes);
-                    environ.set_item(&place.name, text(py, value))?;
-                }
-                Keep::No => {
-                    environ.set_item(&place.name, pyo3::intern!(py, ""))?;
-                    kept = Keep::No;
-                }
+            place.kept = place.role == Role::Reserved || place.keep(value) == Keep::Yes;
+            match place.kept {
+                true => self.block.extend_from_slice(bytes),
+                false => kept = Keep::No,
+            }
+            place.end = self.block.len();
+            if place.role != Role::Reserved {
+                let value = match place.kept {
+                    true => text(py, value),
+                    false => pyo3::intern!(py, "").clone(),
+                };
+                environ.set_item(&place.name, value)?;
             }
             self.ambiguous |= environ.len() == size && place.role != Role::Reserved;
             self.tells |= place.role.tells();
@@ -190,7 +270,7 @@ impl Pattern {
     ) -> PyResult<()> {
         for ((_, value), place) in vars.iter().zip(&self.places) {
             let in_order = self.ambiguous && place.role != Role::Reserved;
-            if in_order || place.bytes.is_empty() {
+            if in_order || !place.kept {
                 environ.set_item(&place.name, text(py, value))?;
             }
             if place.role.tells() {
