@@ -151,7 +151,12 @@ impl Connection {
                 H::detached,
                 trust,
             )),
-            response: Some(Response::new(Arc::clone(&socket), timeout, H::detached)),
+            response: Some(Response::new(
+                Arc::clone(&socket),
+                address != PeerAddr::Unix,
+                timeout,
+                H::detached,
+            )),
             socket,
             endpoint,
             peer: Peer::new(address),

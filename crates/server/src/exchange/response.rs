@@ -34,6 +34,8 @@ pub struct Response {
     rules: ResponseRules,
     stage: Stage,
     keep_alive: bool,
+    /// Whether the kernel can hold a packet back.
+    has_packets: bool,
     /// The kernel holds the last packet back, for the end of the connection to travel with it.
     held: bool,
     broken: bool,
@@ -102,10 +104,17 @@ impl Tally {
 }
 
 impl Response {
-    pub(crate) fn new(socket: Socket, timeout: Duration, detach: Detach) -> Box<Self> {
+    /// `has_packets`: the socket is TCP's.
+    pub(crate) fn new(
+        socket: Socket,
+        has_packets: bool,
+        timeout: Duration,
+        detach: Detach,
+    ) -> Box<Self> {
         Box::new(Self {
             socket,
             out: Vec::new(),
+            has_packets,
             sent: 0,
             file: None,
             rules: ResponseRules {
@@ -286,7 +295,7 @@ impl Response {
     /// Whatever the kernel says when the peer is gone.
     pub fn finish_at_once_with(&mut self, body: &[u8]) -> io::Result<()> {
         self.finish_head(Some(body.len() as u64));
-        self.held = !self.keep_alive;
+        self.held = self.has_packets && !self.keep_alive;
         self.put(body)?;
         self.finish()
     }

@@ -19,7 +19,7 @@ pub(super) fn gateway_timeout(passenger: &Passenger) {
         ..passenger.rules
     };
     let socket = passenger.socket.clone();
-    let mut response = Response::new(socket, Duration::ZERO, |wait| wait());
+    let mut response = Response::new(socket, false, Duration::ZERO, |wait| wait());
     response.begin(rules);
     // Both lines are well-formed; a client that is gone does not mind.
     let _ = response.start(b"504 Gateway Timeout");
