@@ -14,6 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("uwgate-config", &[]),
     ("uwgate-ctl", &[]),
     ("uwgate-sys", &[]),
+    // The only one that knows a database.
+    ("uwgate-emperor-pg", &[]),
     ("uwgate-http", &["uwsgi-codec"]),
     ("uwgate-supervisor", &["uwgate-sys"]),
     (

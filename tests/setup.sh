@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need on Debian 12: nginx, Apache's uwsgi module and a C
+# Installs what the tests need on Debian 12: nginx, Apache's uwsgi module, PostgreSQL and a C
 # compiler as packages, and a venv in target/venv with the frameworks and the real uWSGI.
 # Does nothing, quickly, when all of it is there already.
 #
@@ -7,7 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(nginx-light apache2-bin python3 python3-venv python3-dev build-essential ca-certificates)
+packages=(nginx-light apache2-bin postgresql python3 python3-venv python3-dev build-essential ca-certificates)
 requirements=tests/requirements.txt
 venv=target/venv
 
@@ -33,6 +33,13 @@ missing_packages() {
     done
 }
 
+# The tests make clusters of their own; the package's would listen on port 5432.
+without_main_cluster() {
+    local directory=/etc/postgresql-common/createcluster.d
+    "$@" mkdir -p "$directory"
+    echo 'create_main_cluster = false' | "$@" tee "$directory/uwgate-tests.conf" >/dev/null
+}
+
 # RUNLEVEL=1 keeps the packages' scripts from starting nginx as a service on port 80.
 install_packages() {
     local missing as_root=()
@@ -44,6 +51,7 @@ install_packages() {
         as_root=(sudo)
     fi
     local apt=("${as_root[@]}" env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    installed postgresql || without_main_cluster "${as_root[@]}"
     retry "${apt[@]}" update
     retry "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >/dev/null
 }
@@ -51,7 +59,7 @@ install_packages() {
 if command -v dpkg-query >/dev/null; then
     install_packages
 else
-    say "not Debian: the tests will look for nginx, python3 with its headers and a C compiler on PATH"
+    say "not Debian: the tests will look for nginx, PostgreSQL, python3 with its headers and a C compiler on PATH"
 fi
 
 # Debian's own Python where there is one: uWSGI embeds its libpython.
