@@ -44,5 +44,6 @@ mod support;
 mod surroundings;
 mod upgrades;
 mod uwsgi_protocol;
+mod waiting_room;
 mod wsgi_input;
 mod wsgi_responses;

@@ -96,10 +96,12 @@ impl Listening {
                 && resolve(address).is_ok_and(|named| same(&named, &self.listener.address))
     }
 
-    pub(crate) fn endpoint(&self) -> Endpoint {
+    /// What its connections know of it; `door`: its number.
+    pub(crate) fn endpoint(&self, door: u16) -> Endpoint {
         let address = &self.listener.address;
         Endpoint {
             protocol: self.protocol,
+            door,
             name: address.to_string(),
             server_name: host_name(),
             server_port: match address {

@@ -17,7 +17,7 @@ use crate::inherit::Inherited;
 use crate::message::{FromWorker, FromZygote, Message, SIZE, ToZygote};
 use crate::scoreboard::{Row, Side};
 use crate::title::{self, Part};
-use crate::worker;
+use crate::worker::{self, Room};
 
 /// What the language side of a zygote can do. It is asked from one thread, which is the only one of the process
 /// unless the application has started more.
@@ -107,12 +107,13 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
         }
         load = Load::Done { apps };
     }
+    let room = Room::new(&inherited.options)?;
     let Some(master) = inherited.master.take() else {
         let alone = Row {
             worker: 1,
             side: Side::First,
         };
-        return serve(inherited, nursery, alone, None, load);
+        return serve(inherited, nursery, alone, None, load, None);
     };
     if !lazy {
         warn_about_threads();
@@ -126,7 +127,7 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
             Ok(Fork::Parent(_)) => {}
             Ok(Fork::Child) => {
                 drop(master);
-                return serve(inherited, nursery, row, Some(channel), load);
+                return serve(inherited, nursery, row, Some(channel), load, room);
             }
             Err(error) => {
                 let Row { worker, side } = row;
@@ -182,6 +183,7 @@ fn serve<N: Nursery>(
     row: Row,
     master: Option<Channel>,
     load: Load,
+    room: Option<Room>,
 ) -> io::Result<End> {
     if let Some(master) = &master {
         let pid = u32::try_from(this().as_raw()).unwrap_or_default();
@@ -226,6 +228,7 @@ fn serve<N: Nursery>(
         master,
         scoreboard,
         apps,
+        room,
     };
     worker::run(setup, nursery.host())?;
     if alone {

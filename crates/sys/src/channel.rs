@@ -127,6 +127,11 @@ impl Channel {
         })
     }
 
+    /// Bytes of the messages that wait here to be received.
+    pub fn pending(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(&self.fd)?)
+    }
+
     /// Another handle on the same end. The other side sees the end only when all of them are gone.
     pub fn try_clone(&self) -> io::Result<Channel> {
         Ok(Channel {

@@ -76,6 +76,11 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<(OwnedFd, PeerAddr)
     }
 }
 
+/// Who is at the other end of a connection that came from elsewhere.
+pub fn peer(connection: BorrowedFd<'_>) -> io::Result<PeerAddr> {
+    PeerAddr::of(rustix::net::getpeername(connection)?)
+}
+
 /// Linux hands errors of the queued connection's network to `accept`; none of them is about the listener.
 fn spoiled_connection(error: Errno) -> bool {
     matches!(

@@ -184,6 +184,16 @@ impl Connection {
         self.requests
     }
 
+    /// The number of its listening socket.
+    pub(crate) fn door(&self) -> u16 {
+        self.endpoint.door
+    }
+
+    /// Goes on after so many requests that others have served.
+    pub(crate) fn resume(&mut self, requests: u64) {
+        self.requests = requests;
+    }
+
     /// Says that the socket may have something to read again.
     pub(crate) fn readable(&mut self) {
         self.drained = false;

@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use uwgate_sys::memory::SharedSlice;
 
@@ -316,9 +317,11 @@ impl Scoreboard {
         }
     }
 
-    /// The fewest connections that another process has which takes new ones and has a core free; `None` when there is
-    /// no such process.
-    pub(crate) fn least_loaded_sibling(&self, row: Row) -> Option<u64> {
+    /// The fewest connections that another process has which takes new ones and has a core that is free, or busy for
+    /// less than `patience`; `None` when there is no such process.
+    pub(crate) fn least_loaded_sibling(&self, row: Row, patience: Duration) -> Option<u64> {
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let now = uwgate_sys::clock::coarse_now().0;
         let rows = self.lines.chunks(self.cores).enumerate();
         let siblings = rows.filter(|(at, _)| *at != row.index());
         let free = siblings.filter_map(|(_, cores)| {
@@ -326,7 +329,10 @@ impl Scoreboard {
             let accepting = first.accepting.load(Ordering::Relaxed) == 1;
             let free = cores
                 .iter()
-                .any(|core| core.busy_since.load(Ordering::Relaxed) == 0);
+                .any(|core| match core.busy_since.load(Ordering::Relaxed) {
+                    0 => true,
+                    since => now.saturating_sub(since) < patience,
+                });
             (accepting && free).then(|| first.connections.load(Ordering::Relaxed))
         });
         free.min()

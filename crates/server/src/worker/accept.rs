@@ -10,6 +10,7 @@ use uwgate_sys::socket::{accept, wait_readable};
 use super::engine::{Endpoint, Engine, Open};
 use super::handover;
 use super::idle::{Stake, Watch};
+use super::room;
 use super::settings::Settings;
 use crate::connection::{Connection, Next, Patience};
 use crate::exchange::Socket;
@@ -44,7 +45,6 @@ pub(crate) async fn accept_connections<H: Host>(
 ) -> std::io::Result<()> {
     let queue = uwgate_sys::readiness::readable(listener)?;
     let (threads, has_siblings) = (engine.settings.threads, engine.settings.has_siblings);
-    let at_most = if threads == 1 { IN_A_ROW } else { threads };
     let mut deferred = 0;
     loop {
         let mut ready = queue.readable().await?;
@@ -56,6 +56,11 @@ pub(crate) async fn accept_connections<H: Host>(
             // Only to know that a core is free; the connection may not have brought a request.
             drop(engine.cores.turn().await);
         }
+        let at_most = match threads {
+            1 if has_siblings && engine.is_slow() => 1,
+            1 => IN_A_ROW,
+            _ => threads,
+        };
         match accept_some(
             queue.get_ref(),
             &endpoint,
@@ -124,14 +129,19 @@ fn accept_some<H: Host>(
         };
         let connection =
             Connection::new(Arc::new(socket), address, Arc::clone(endpoint), &**engine);
-        let open = engine.opened();
-        if engine.settings.threads == 1 {
-            serve_here(connection, engine, open);
-        } else {
-            tokio::spawn(drive_from_start(connection, Arc::clone(engine), open));
-        }
+        welcome(connection, engine);
     }
     Ok(Queue::MayHaveMore)
+}
+
+/// Serves a connection that this worker has taken, from now on.
+pub(super) fn welcome<H: Host>(connection: Connection, engine: &Arc<Engine<H>>) {
+    let open = engine.opened();
+    if engine.settings.threads == 1 {
+        serve_here(connection, engine, open);
+    } else {
+        tokio::spawn(drive_from_start(connection, Arc::clone(engine), open));
+    }
 }
 
 /// Waits a moment for a peer that has just connected: over TCP its first bytes are a few microseconds behind, and a
@@ -206,6 +216,10 @@ async fn drive<H: Host>(
                     return;
                 };
                 ready.clear_ready();
+                let rests = patience == Patience::NextRequest && !watched.watch.expired();
+                if rests && room::has_left(&connection, &engine).await {
+                    return;
+                }
                 connection.readable();
             }
             Next::Send(response) => {

@@ -45,6 +45,11 @@ impl Cores {
         Some(self.begin(permit))
     }
 
+    /// Whether one is free now.
+    pub(crate) fn has_free(&self) -> bool {
+        self.free.available_permits() > 0
+    }
+
     fn begin(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Turn {
         let number = self.numbers().pop().unwrap_or_default();
         Turn {

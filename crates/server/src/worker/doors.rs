@@ -1,5 +1,6 @@
 //! The listening sockets of a worker, open or shut: a paused worker leaves new connections in the kernel's queue.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
 
@@ -7,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::accept;
 use super::engine::{Endpoint, Engine};
+use super::room;
 use crate::host::Host;
 use crate::listen::Listening;
 
@@ -14,14 +16,14 @@ use crate::listen::Listening;
 pub(super) struct Doors<H> {
     engine: Arc<Engine<H>>,
     queues: Vec<(Arc<OwnedFd>, Arc<Endpoint>)>,
-    acceptors: Vec<JoinHandle<std::io::Result<()>>>,
+    acceptors: Vec<JoinHandle<io::Result<()>>>,
 }
 
 impl<H: Host> Doors<H> {
     /// They are shut at first.
     pub(super) fn new(listeners: Vec<Listening>, engine: &Arc<Engine<H>>) -> Self {
-        let queues = listeners.into_iter().map(|listening| {
-            let endpoint = Arc::new(listening.endpoint());
+        let queues = (0..).zip(listeners).map(|(door, listening)| {
+            let endpoint = Arc::new(listening.endpoint(door));
             (Arc::new(listening.into_fd()), endpoint)
         });
         let queues: Vec<_> = queues.collect();
@@ -51,6 +53,10 @@ impl<H: Host> Doors<H> {
             tokio::spawn(accept::accept_connections(queue, endpoint, engine))
         });
         self.acceptors = acceptors.collect();
+        if let Some(room) = &self.engine.room {
+            let attending = room::attend(room.clone(), self.endpoints(), Arc::clone(&self.engine));
+            self.acceptors.push(tokio::spawn(attending));
+        }
         self.engine.start_accepting();
     }
 
@@ -62,6 +68,14 @@ impl<H: Host> Doors<H> {
             // Another thread may be in the middle of it, with a connection that is not counted yet.
             let _ = acceptor.await;
         }
+        if let Some(room) = &self.engine.room {
+            room::empty(room, &self.endpoints(), &self.engine);
+        }
+    }
+
+    fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        let queues = self.queues.iter();
+        queues.map(|(_, endpoint)| Arc::clone(endpoint)).collect()
     }
 
     /// Takes all who have connected in time to sockets that nobody else will accept from: a bit for each.

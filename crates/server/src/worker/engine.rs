@@ -1,7 +1,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use uwgate_config::Protocol;
@@ -12,6 +12,7 @@ use super::harakiri::Harakiri;
 use super::idle::Watches;
 use super::offload::Offload;
 use super::retirement::Retiring;
+use super::room::Room;
 use super::settings::Settings;
 use crate::connection::{Outcome, Refusal};
 use crate::exchange::{Request, Response};
@@ -22,6 +23,8 @@ use crate::scoreboard::{Core, Row, Scoreboard, sum};
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) protocol: Protocol,
+    /// Its number among the sockets of the instance, from 0.
+    pub(crate) door: u16,
     /// As uWSGI prints it: `127.0.0.1:8080`, `/run/app.sock`, `@name`.
     pub(crate) name: String,
     /// The machine's name, as uWSGI's HTTP says it.
@@ -36,6 +39,13 @@ const SLOW_PEER: u32 = 8;
 /// So many connections more than a sibling's are no crowd yet.
 const CROWD: u64 = 4;
 
+/// Requests that take so many microseconds are slow: it is worth some more to have each served by whichever worker is
+/// free first.
+const SLOW: u64 = 500;
+
+/// A worker whose requests take no longer will soon have time for somebody else.
+const ALIVE: Duration = Duration::from_secs(1);
+
 /// What all connections of a worker share.
 pub(crate) struct Engine<H> {
     pub(crate) host: H,
@@ -45,6 +55,9 @@ pub(crate) struct Engine<H> {
     pub(crate) cores: Arc<Cores>,
     pub(crate) harakiri: Arc<Harakiri>,
     pub(crate) retiring: Retiring,
+    pub(super) room: Option<Room>,
+    /// Connections that were found to have a request, and of which it is not decided yet who serves it.
+    pub(super) ready: AtomicUsize,
     log: RequestLog,
     scoreboard: Scoreboard,
     row: Row,
@@ -83,6 +96,8 @@ impl<H> Engine<H> {
         Self {
             host,
             cores: Cores::new(settings.threads),
+            room: setup.room.clone(),
+            ready: AtomicUsize::new(0),
             settings,
             harakiri: Arc::new(harakiri),
             retiring: Retiring::new(&setup.options.recycling, row.worker, before),
@@ -242,15 +257,22 @@ impl<H> Engine<H> {
     /// Whether a sibling that could take the next connection has fewer than this worker. A connection that is kept
     /// alive stays where it was accepted, so this is where they are spread.
     pub(crate) fn sibling_should_accept(&self) -> bool {
-        let least = self.scoreboard.least_loaded_sibling(self.row);
+        let least = self
+            .scoreboard
+            .least_loaded_sibling(self.row, Duration::ZERO);
         least.is_some_and(|least| least < self.open() as u64)
     }
 
     /// Whether clients should be asked to connect anew, as siblings have far fewer connections (they were
     /// replaced since, or came later).
     pub(crate) fn is_crowded(&self) -> bool {
-        let least = self.scoreboard.least_loaded_sibling(self.row);
+        let least = self.scoreboard.least_loaded_sibling(self.row, ALIVE);
         least.is_some_and(|least| self.open() as u64 > least * 2 + CROWD)
+    }
+
+    /// Whether this thread's requests have lately taken long.
+    pub(super) fn is_slow(&self) -> bool {
+        self.core().average.load(Ordering::Relaxed) >= SLOW
     }
 
     /// Counts a connection for as long as the guard lives.

@@ -11,6 +11,7 @@ mod idle;
 mod offload;
 mod orders;
 mod retirement;
+mod room;
 mod settings;
 
 use std::io;
@@ -25,6 +26,7 @@ pub(crate) use cores::Turn;
 pub use engine::core;
 pub(crate) use engine::{Endpoint, Engine};
 pub use harakiri::set_user_harakiri;
+pub use room::Room;
 pub(crate) use settings::Settings;
 
 use self::doors::Doors;
@@ -51,6 +53,8 @@ pub struct Setup {
     pub scoreboard: Scoreboard,
     /// How many applications the host has, for the master.
     pub apps: u32,
+    /// Where requests wait for whichever worker is free first; `None` for a worker without siblings.
+    pub room: Option<Room>,
 }
 
 /// Serves until told to stop, until the master is gone, or until SIGTERM, SIGINT or SIGHUP comes to this process.

@@ -71,6 +71,7 @@ impl Site {
             master: Some(theirs),
             scoreboard: scoreboard.clone(),
             apps: 1,
+            room: None,
         };
         let (ended, end) = channel::<std::io::Result<ToWorker>>();
         std::thread::spawn(move || ended.send(worker::run(setup, host)));

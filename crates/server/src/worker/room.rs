@@ -1,0 +1,185 @@
+//! The waiting room of a generation's workers, for applications whose requests are slow.
+//!
+//! A connection that is kept alive belongs to one worker. While that one is in the application, a next request would
+//! wait even if a sibling had nothing to do, and of two workers the kernel favours one for some milliseconds. With
+//! quick requests nobody notices. With slow ones a worker that finds several requests at once, or others waiting
+//! already, puts their connections into one queue, from which each worker takes the next when it is free: first come,
+//! first served, over all workers. That costs some ten microseconds a request.
+//!
+//! The queue is a pair of sockets that all of them have, so what waits there outlives the worker that put it there.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use uwgate_config::Options;
+use uwgate_sys::channel::{self, Channel};
+
+use super::accept::welcome;
+use super::engine::{Endpoint, Engine};
+use super::handover;
+use crate::connection::Connection;
+use crate::host::Host;
+
+/// Both ends of the queue.
+#[derive(Debug, Clone)]
+pub struct Room {
+    entrance: Arc<Channel>,
+    exit: Arc<Channel>,
+}
+
+/// A connection in the queue, as told with its descriptor.
+#[derive(Debug, PartialEq, Eq)]
+struct Guest {
+    /// The number of its listening socket.
+    door: u16,
+    /// Requests it has had.
+    requests: u64,
+}
+
+impl Guest {
+    const SIZE: usize = 10;
+
+    fn encode(&self) -> [u8; Self::SIZE] {
+        let mut bytes = [0; Self::SIZE];
+        let (door, requests) = bytes.split_at_mut(2);
+        door.copy_from_slice(&self.door.to_le_bytes());
+        requests.copy_from_slice(&self.requests.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (door, requests) = bytes.split_first_chunk()?;
+        Some(Self {
+            door: u16::from_le_bytes(*door),
+            requests: u64::from_le_bytes(requests.try_into().ok()?),
+        })
+    }
+}
+
+impl Room {
+    /// A room for the workers that will be forked; `None` where there will be one only.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub fn new(options: &Options) -> io::Result<Option<Self>> {
+        if options.workers.processes < 2 {
+            return Ok(None);
+        }
+        let (entrance, exit) = channel::pair()?;
+        entrance.set_nonblocking(true)?;
+        exit.set_nonblocking(true)?;
+        Ok(Some(Self {
+            entrance: Arc::new(entrance),
+            exit: Arc::new(exit),
+        }))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.exit.pending().unwrap_or(0) == 0
+    }
+
+    /// False: it is full.
+    fn put(&self, connection: &Connection) -> bool {
+        let guest = Guest {
+            door: connection.door(),
+            requests: connection.requests(),
+        };
+        let socket = connection.socket().as_fd();
+        self.entrance.send(&guest.encode(), &[socket]).is_ok()
+    }
+
+    fn take(&self) -> io::Result<Option<(Guest, OwnedFd)>> {
+        let mut bytes = [0; Guest::SIZE];
+        let received = match self.exit.recv(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            received => received?,
+        };
+        let guest = bytes.get(..received.len).and_then(Guest::decode);
+        Ok(guest.zip(received.fds.into_iter().next()))
+    }
+}
+
+/// Whether a connection whose next request has begun to arrive went into the room: then it is no longer this worker's.
+pub(super) async fn has_left<H: Host>(connection: &Connection, engine: &Engine<H>) -> bool {
+    let Some(room) = &engine.room else {
+        return false;
+    };
+    if !engine.is_slow() {
+        return false;
+    }
+    if engine.settings.threads > 1 {
+        return !engine.cores.has_free() && !engine.is_draining() && room.put(connection);
+    }
+    engine.ready.fetch_add(1, Ordering::Relaxed);
+    // The others that are ready say so meanwhile.
+    handover::step_back(engine.settings.threads).await;
+    let others = engine.ready.fetch_sub(1, Ordering::Relaxed) > 1;
+    (others || !room.is_empty()) && !engine.is_draining() && room.put(connection)
+}
+
+/// Takes connections out of the room and serves them, until the task is aborted.
+pub(super) async fn attend<H: Host>(
+    room: Room,
+    endpoints: Vec<Arc<Endpoint>>,
+    engine: Arc<Engine<H>>,
+) -> io::Result<()> {
+    let threads = engine.settings.threads;
+    let exit = uwgate_sys::readiness::readable(room.exit.try_clone()?)?;
+    loop {
+        let mut ready = exit.readable().await?;
+        if threads > 1 {
+            drop(engine.cores.turn().await);
+        }
+        match room.take()? {
+            Some(guest) => {
+                seat(guest, &endpoints, &engine);
+                // Those that became ready meanwhile notice it, and stand at the end of the queue before it moves on.
+                handover::step_back(threads).await;
+                handover::step_back(threads).await;
+            }
+            None => ready.clear_ready(),
+        }
+    }
+}
+
+/// Takes all that are there: this worker will not look again, and there may be no other that does.
+pub(super) fn empty<H: Host>(room: &Room, endpoints: &[Arc<Endpoint>], engine: &Arc<Engine<H>>) {
+    while let Ok(Some(guest)) = room.take() {
+        seat(guest, endpoints, engine);
+    }
+}
+
+fn seat<H: Host>(
+    (guest, socket): (Guest, OwnedFd),
+    endpoints: &[Arc<Endpoint>],
+    engine: &Arc<Engine<H>>,
+) {
+    let Some(endpoint) = endpoints.get(usize::from(guest.door)) else {
+        return;
+    };
+    // One that has gone away meanwhile has no address any more.
+    let Ok(address) = uwgate_sys::socket::peer(socket.as_fd()) else {
+        return;
+    };
+    let mut connection =
+        Connection::new(Arc::new(socket), address, Arc::clone(endpoint), &**engine);
+    connection.resume(guest.requests);
+    welcome(connection, engine);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_is_known_again() {
+        let guest = Guest {
+            door: 513,
+            requests: u64::MAX - 1,
+        };
+        assert_eq!(Guest::decode(&guest.encode()), Some(guest));
+        assert_eq!(Guest::decode(b"short"), None);
+    }
+}
