@@ -37,6 +37,26 @@ def empty_item(environ, start_response):
     return [b""]
 
 
+NUMBERS = [b"%d," % i for i in range(20_000)]
+
+
+def many_items(environ, start_response):
+    start_response("200 OK", TEXT)
+    return NUMBERS
+
+
+def many_generated(environ, start_response):
+    start_response("200 OK", TEXT)
+    yield from NUMBERS
+
+
+def many_written(environ, start_response):
+    write = start_response("200 OK", TEXT)
+    for number in NUMBERS[:10_000]:
+        write(number)
+    return NUMBERS[10_000:]
+
+
 def write(environ, start_response):
     write = start_response("200 OK", TEXT)
     write(b"written ")

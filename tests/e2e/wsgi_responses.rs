@@ -122,6 +122,17 @@ fn all_ways_to_answer_over_one_connection() {
 }
 
 both! {
+    fn bodies_of_many_small_pieces_are_whole(kind) {
+        let server = Server::app(kind, "responses.py");
+        let numbers: String = (0..20_000).map(|number| format!("{number},")).collect();
+        for path in ["/many-items", "/many-generated", "/many-written"] {
+            assert!(server.get(path).expect(200).text() == numbers, "{path}");
+            assert!(server.uwsgi(&Packet::get(path)).expect(200).text() == numbers, "{path}");
+        }
+    }
+}
+
+both! {
     fn headers_keep_their_case_their_order_and_their_bytes(kind) {
         let server = Server::app(kind, "responses.py");
         let answer = server.raw_uwsgi(Packet::get("/odd-headers").bytes());

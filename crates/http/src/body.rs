@@ -12,7 +12,7 @@ pub struct BodyFramer {
 }
 
 /// How to send one chunk of the application: `prefix`, the first `take` bytes of it, `suffix`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Piece {
     prefix: [u8; PREFIX_MAX],
     prefix_len: u8,

@@ -1,5 +1,7 @@
 //! Sending what the application returned.
 
+use std::io;
+
 use pyo3::exceptions::PyAssertionError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
@@ -35,10 +37,13 @@ pub(crate) fn send(
     {
         return Ok(());
     }
-    if let Some(total) = total(result) {
-        with(responder, |response| response.announce(total))?;
+    match total(result) {
+        Some(total) => {
+            with(responder, |response| response.announce(total))?;
+            stream(responder, result, Response::write_ahead)
+        }
+        None => stream(responder, result, Response::write),
     }
-    stream(responder, result)
 }
 
 /// Whether only `close()` remains to be called on a result; lists, tuples and bytes have none.
@@ -117,7 +122,11 @@ fn send_file(
     Ok(Some(()))
 }
 
-fn stream(responder: &Bound<'_, Responder>, result: &Bound<'_, PyAny>) -> PyResult<()> {
+fn stream(
+    responder: &Bound<'_, Responder>,
+    result: &Bound<'_, PyAny>,
+    write: fn(&mut Response, &[u8]) -> io::Result<()>,
+) -> PyResult<()> {
     for chunk in result.try_iter()? {
         let chunk = chunk?;
         let bytes = chunk
@@ -126,7 +135,7 @@ fn stream(responder: &Bound<'_, Responder>, result: &Bound<'_, PyAny>) -> PyResu
         let bytes = bytes.as_bytes();
         let gone = with(responder, |response| {
             response.count_switch();
-            !bytes.is_empty() && response.write(bytes).is_err()
+            !bytes.is_empty() && write(response, bytes).is_err()
         })?;
         if gone {
             return Ok(());

@@ -1,12 +1,17 @@
 use std::io;
+use std::mem::MaybeUninit;
 
 use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use uwgate_server::exchange::Request;
 
-/// A read of unknown or implausible length grows its buffer in steps of this size.
+/// A read of unknown length grows its buffer in steps of this size.
 const STEP: usize = 1024 * 1024;
+
+/// A read of up to so many bytes has memory for all of them from the beginning: the kernel provides it as they come.
+const AT_ONCE: usize = 16 * STEP;
 
 /// `wsgi.input`: the request's body (PEP 3333, "Input and Error Streams").
 ///
@@ -51,14 +56,8 @@ impl Input {
         }
         let wanted = size.and_then(|size| usize::try_from(size).ok());
         match request.left().and_then(|left| usize::try_from(left).ok()) {
-            Some(left) if wanted.unwrap_or(left).min(left) <= STEP => {
-                let len = wanted.unwrap_or(left).min(left);
-                PyBytes::new_with(py, len, |target| {
-                    request
-                        .read(target)
-                        .map(|_| ())
-                        .map_err(|error| failed("read", len, &error))
-                })
+            Some(left) if wanted.unwrap_or(left).min(left) <= AT_ONCE => {
+                read_at_once(py, request, wanted.unwrap_or(left).min(left))
             }
             _ => read_in_steps(py, request, wanted),
         }
@@ -140,6 +139,34 @@ fn not_seekable() -> PyErr {
     PyOSError::new_err("wsgi.input is seekable only with post-buffering")
 }
 
+/// Reads `len` bytes to where they stay. Nothing is zeroed first: that would cost half as much as to receive them.
+fn read_at_once<'py>(
+    py: Python<'py>,
+    request: &mut Request,
+    len: usize,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let size = ffi::Py_ssize_t::try_from(len)?;
+    // SAFETY: with no bytes to copy it makes an object of this size, whose bytes are not initialised, or raises.
+    let bytes = unsafe {
+        let new = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size);
+        Bound::from_owned_ptr_or_err(py, new)?.cast_into_unchecked::<PyBytes>()
+    };
+    // SAFETY: it holds `len` bytes, and nobody else has it: bytes are not to be found through the garbage collector.
+    let target = unsafe {
+        let first = ffi::PyBytes_AsString(bytes.as_ptr()).cast::<MaybeUninit<u8>>();
+        std::slice::from_raw_parts_mut(first, len)
+    };
+    let read = request
+        .read(target)
+        .map_err(|error| failed("read", len, &error))?;
+    if read == len {
+        return Ok(bytes);
+    }
+    // SAFETY: so many bytes are initialised, as `Request::read` says; nobody sees the others.
+    let read = unsafe { std::slice::from_raw_parts(target.as_ptr().cast::<u8>(), read) };
+    Ok(PyBytes::new(py, read))
+}
+
 /// For chunked bodies, whose length is not known, and for large ones: a length is only a claim until the bytes are
 /// there, so memory is taken as they come.
 fn read_in_steps<'py>(
@@ -156,12 +183,16 @@ fn read_in_steps<'py>(
             Some(left) => step.min(left),
             None => step,
         };
-        bytes.resize(before + step, 0);
-        let target = bytes.get_mut(before..).unwrap_or_default();
+        bytes.reserve(step);
+        let target = bytes
+            .spare_capacity_mut()
+            .get_mut(..step)
+            .unwrap_or_default();
         let len = request
             .read(target)
             .map_err(|error| failed("read", wanted, &error))?;
-        bytes.truncate(before + len);
+        // SAFETY: that many bytes of the spare capacity are initialised, as `Request::read` says.
+        unsafe { bytes.set_len(before + len) };
         if len < step || step == 0 {
             break;
         }

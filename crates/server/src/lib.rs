@@ -6,7 +6,7 @@
 //! # One request
 //! `worker::accept` takes a connection, `connection` turns its bytes into an [`exchange::Request`], [`Host::serve`]
 //! answers through an [`exchange::Response`], `log` writes the line. All of that happens on one thread without a
-//! hand-off; only what a slow reader has not taken goes to `worker::offload`.
+//! hand-off; only what a slow reader has not taken goes to `exchange::offload`.
 //!
 //! # One process
 //! [`master`] binds the sockets and starts a zygote: the application's own Python, with this crate inside an

@@ -3,6 +3,7 @@
 //! "Nothing now" (`EAGAIN`) is `None`, not an error, and an interrupted call is repeated here.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -101,6 +102,21 @@ fn spoiled_connection(error: Errno) -> bool {
 pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     let received = retry_on_intr(|| rustix::net::recv(fd, &mut *buffer, RecvFlags::empty()));
     some_unless_again(received.map(|(len, _)| len))
+}
+
+/// As [`recv`], into memory that need not be initialised before: as many of its first bytes as were received are then.
+pub fn recv_uninit(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [MaybeUninit<u8>],
+) -> io::Result<Option<usize>> {
+    some_unless_again(retry_on_intr(|| {
+        rustix::net::recv(fd, &mut *buffer, RecvFlags::empty()).map(|((filled, _), _)| filled.len())
+    }))
+}
+
+/// Bytes that can be received without waiting.
+pub fn waiting(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::io::ioctl_fionread(fd)?)
 }
 
 /// Receives at most `max` bytes onto the end of `buffer`, which grows if needed but is not zeroed first.

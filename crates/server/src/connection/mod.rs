@@ -151,12 +151,15 @@ impl Connection {
                 H::detached,
                 trust,
             )),
-            response: Some(Response::new(
-                Arc::clone(&socket),
-                address != PeerAddr::Unix,
-                timeout,
-                H::detached,
-            )),
+            response: Some(
+                Response::new(
+                    Arc::clone(&socket),
+                    address != PeerAddr::Unix,
+                    timeout,
+                    H::detached,
+                )
+                .offloaded(Arc::clone(&engine.offload)),
+            ),
             socket,
             endpoint,
             peer: Peer::new(address),

@@ -3,6 +3,9 @@
 
 mod flight;
 mod notes;
+mod offload;
+mod outbox;
+mod pace;
 mod request;
 mod response;
 mod spool;
@@ -12,6 +15,7 @@ use std::sync::Arc;
 
 pub(crate) use flight::{Flight, Passenger, Phase, Sight, Ticket};
 pub use notes::Notes;
+pub(crate) use offload::Offload;
 pub(crate) use request::{Block, SpoolError, Trust};
 pub use request::{Body, Chunked, Request};
 pub use response::{FileRange, Response, Sent, Tally};

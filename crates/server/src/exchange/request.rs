@@ -1,4 +1,5 @@
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -258,7 +259,8 @@ impl Request {
         };
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let missing = left.saturating_sub(self.waiting().len());
-        missing.clamp(RECEIVE, RECEIVE_REST)
+        // One byte more than there should be: a receive that gets all it asked for does not tell that it got all.
+        missing.saturating_add(1).clamp(RECEIVE, RECEIVE_REST)
     }
 
     fn receive_at_most(&mut self, most: usize) -> io::Result<Option<Received>> {
@@ -284,7 +286,8 @@ impl Request {
         }
     }
 
-    /// Whether the whole body, or at least `enough` bytes of it, need no waiting.
+    /// Whether the whole body, or at least `enough` bytes of it, need no waiting. They may still be with the kernel: the
+    /// application's read takes them from there to where it wants them.
     ///
     /// # Errors
     /// What is wrong with the chunks received so far.
@@ -293,8 +296,11 @@ impl Request {
         Ok(match &self.body {
             Body::Done | Body::Spooled(_) => true,
             Body::Length(left) => {
-                let at_hand = self.at_hand().len();
-                at_hand >= enough || u64::try_from(at_hand).is_ok_and(|len| len >= *left)
+                let (at_hand, enough) = (self.at_hand().len() as u64, enough as u64);
+                let missing = enough.min(*left).saturating_sub(at_hand);
+                missing == 0
+                    || uwgate_sys::socket::waiting(self.socket.as_fd())
+                        .is_ok_and(|waiting| waiting >= missing)
             }
             Body::Chunked(chunked) => chunked.done || chunked.at_hand().len() >= enough,
         })
@@ -378,7 +384,6 @@ impl Request {
     /// `InvalidData` for malformed chunks, and whatever the kernel says. Once failed, it fails for ever.
     pub fn fill(&mut self) -> io::Result<&[u8]> {
         self.check()?;
-        self.check()?;
         if let Body::Spooled(spool) = &mut self.body {
             spool.fill()?;
         }
@@ -409,11 +414,12 @@ impl Request {
         }
     }
 
-    /// Reads into `target` until it is full or the body ends; returns how much.
+    /// Reads into `target` until it is full or the body ends; returns how much: so many of its first bytes are
+    /// initialised then.
     ///
     /// # Errors
     /// As [`Request::fill`].
-    pub fn read(&mut self, target: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, target: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         let mut filled = 0;
         while let Some(rest) = target.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             let len = self.read_some(rest)?;
@@ -425,7 +431,7 @@ impl Request {
         Ok(filled)
     }
 
-    fn read_some(&mut self, target: &mut [u8]) -> io::Result<usize> {
+    fn read_some(&mut self, target: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         if self.at_hand().is_empty()
             && let Body::Length(left) = self.body
         {
@@ -433,22 +439,22 @@ impl Request {
         }
         let bytes = self.fill()?;
         let len = bytes.len().min(target.len());
-        if let (Some(to), Some(from)) = (target.get_mut(..len), bytes.get(..len)) {
-            to.copy_from_slice(from);
+        for (to, from) in target.iter_mut().zip(bytes) {
+            to.write(*from);
         }
         self.consume(len);
         Ok(len)
     }
 
     /// Receives body bytes to where the application wants them.
-    fn receive_directly(&mut self, target: &mut [u8], left: u64) -> io::Result<usize> {
+    fn receive_directly(&mut self, target: &mut [MaybeUninit<u8>], left: u64) -> io::Result<usize> {
         let most = usize::try_from(left)
             .unwrap_or(usize::MAX)
             .min(target.len());
         loop {
             self.check()?;
             let target = target.get_mut(..most).unwrap_or_default();
-            match uwgate_sys::socket::recv(self.socket.as_fd(), target) {
+            match uwgate_sys::socket::recv_uninit(self.socket.as_fd(), target) {
                 Ok(Some(0)) => return Err(self.fail(io::ErrorKind::UnexpectedEof)),
                 Ok(Some(len)) => {
                     let left = left.saturating_sub(len as u64);

@@ -1,14 +1,17 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use uwgate_http::{
-    BodyFramer, HeadWriter, HeaderError, HeaderMemory, IMF_FIXDATE_LEN, Method, PendingHead, Plan,
-    Protocol, ResponseRules, imf_fixdate,
+    BodyFramer, HeadWriter, HeaderError, HeaderMemory, IMF_FIXDATE_LEN, Method, PendingHead, Piece,
+    Plan, Protocol, ResponseRules, imf_fixdate,
 };
 use uwgate_sys::socket;
 
-use super::{Detach, Socket, Ticket, detached, shrink};
+use super::outbox::{Ahead, GATHERED, Outbox};
+use super::pace::Pace;
+use super::{Detach, Offload, Socket, Ticket, detached, shrink};
 
 /// A chunk up to this size is copied behind what waits, so that one plain `send` takes all; a larger one is sent from
 /// where it lies.
@@ -20,7 +23,8 @@ const BACKLOG: usize = 256 * 1024;
 /// The writing half of a request: head, body, and what the peer has not taken yet.
 ///
 /// [`Response::start`] (again, as long as nothing was sent), then either [`Response::finish_with`],
-/// [`Response::finish_with_file`], or [`Response::write`] any number of times and [`Response::finish`].
+/// [`Response::finish_with_file`], or [`Response::write`] or [`Response::write_ahead`] any number of times and
+/// [`Response::finish`].
 ///
 /// Nothing blocks but a [`Response::write`] far ahead of its reader. What the peer has not taken at the end is the
 /// engine's to send.
@@ -30,6 +34,11 @@ pub struct Response {
     /// Bytes to be sent from `sent` on, before `file`.
     out: Vec<u8>,
     sent: usize,
+    /// While a streaming application is ahead of its reader, all that is to be sent; `out` is empty then.
+    outbox: Option<Arc<Outbox>>,
+    pace: Pace,
+    /// Who sends while the application does something else.
+    offload: Option<Arc<Offload>>,
     file: Option<FileRange>,
     rules: ResponseRules,
     stage: Stage,
@@ -116,6 +125,9 @@ impl Response {
             out: Vec::new(),
             has_packets,
             sent: 0,
+            outbox: None,
+            pace: Pace::default(),
+            offload: None,
             file: None,
             rules: ResponseRules {
                 protocol: Protocol::Http11,
@@ -134,12 +146,19 @@ impl Response {
         })
     }
 
+    /// With somebody to send while the application does something else.
+    pub(crate) fn offloaded(mut self: Box<Self>, offload: Arc<Offload>) -> Box<Self> {
+        self.offload = Some(offload);
+        self
+    }
+
     /// Makes ready for the next request of the connection.
     pub(crate) fn begin(&mut self, rules: ResponseRules) {
         self.rules = rules;
         self.stage = Stage::Unstarted;
         self.keep_alive = false;
         self.held = false;
+        self.pace = Pace::default();
         self.tally = Tally::default();
         self.ticket = None;
     }
@@ -262,18 +281,114 @@ impl Response {
         self.tally.switches += 1;
     }
 
-    /// Sends a piece of the body, and the head before the first one.
+    /// Sends a piece of the body, and the head before the first one. Of many that come one hard upon another several
+    /// are sent together, at most a moment later, whatever the application does meanwhile.
     ///
     /// # Errors
     /// `TimedOut` when a peer that is far behind takes nothing for `socket-timeout`; whatever the kernel says when it
     /// is gone. Once failed, every further write fails.
     pub fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         self.finish_head(None);
-        self.put(chunk)?;
+        let Some(offload) = self.offload.clone() else {
+            return self.write_at_once(chunk);
+        };
+        let (outbox, ahead) = match self.pace.note(Instant::now()) || self.is_ahead() {
+            true => self.gather(chunk)?,
+            false => {
+                self.put(chunk, COPIED)?;
+                if self.send_pending()? == Sent::All {
+                    return Ok(());
+                }
+                let outbox = self.set_ahead();
+                let ahead = outbox.ahead();
+                (outbox, ahead)
+            }
+        };
+        if ahead.unattended && !offload.attend(Arc::clone(&outbox), self.timeout) {
+            self.offload = None;
+        }
+        self.catch_up(&outbox, ahead.bytes)
+    }
+
+    /// Sends a piece of the body, of which more is there already: it may wait for that.
+    ///
+    /// # Errors
+    /// As [`Response::write`].
+    pub fn write_ahead(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.finish_head(None);
+        self.recall()?;
+        self.put(chunk, GATHERED.saturating_sub(self.backlog()))?;
+        self.limit_backlog()
+    }
+
+    fn write_at_once(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.recall()?;
+        self.put(chunk, COPIED)?;
         self.send_pending()?;
+        self.limit_backlog()
+    }
+
+    fn limit_backlog(&mut self) -> io::Result<()> {
         while self.backlog() > BACKLOG {
             self.wait()?;
             self.send_pending()?;
+        }
+        Ok(())
+    }
+
+    /// Whether bytes wait that must be sent before any others.
+    fn is_ahead(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|it| !it.is_empty())
+    }
+
+    /// Puts a piece behind what waits, or with others that come as quickly.
+    fn gather(&mut self, chunk: &[u8]) -> io::Result<(Arc<Outbox>, Ahead)> {
+        let piece = self.frame(chunk.len())?;
+        let chunk = chunk.get(..piece.take).unwrap_or_default();
+        self.tally.body_bytes += chunk.len() as u64;
+        let outbox = self.set_ahead();
+        match outbox.put([piece.prefix(), chunk, piece.suffix]) {
+            Ok(ahead) => Ok((outbox, ahead)),
+            Err(error) => Err(self.lost(error)),
+        }
+    }
+
+    /// From now on what is to be sent is in the outbox.
+    fn set_ahead(&mut self) -> Arc<Outbox> {
+        let outbox = match self.outbox.take() {
+            Some(outbox) if self.backlog() == 0 => outbox,
+            // It is empty, as nothing goes past one that is not.
+            _ => {
+                let waiting = std::mem::take(&mut self.out);
+                let sent = std::mem::take(&mut self.sent);
+                Arc::new(Outbox::new(&self.socket, waiting, sent))
+            }
+        };
+        self.outbox = Some(Arc::clone(&outbox));
+        outbox
+    }
+
+    /// Takes what the peer has not taken back from the outbox.
+    fn recall(&mut self) -> io::Result<()> {
+        let Some(outbox) = self.outbox.take() else {
+            return Ok(());
+        };
+        match outbox.empty() {
+            // Nothing else waits while there is an outbox.
+            Ok((waiting, sent)) => (self.out, self.sent) = (waiting, sent),
+            Err(error) => return Err(self.lost(error)),
+        }
+        Ok(())
+    }
+
+    /// Waits until the reader is not too far behind.
+    fn catch_up(&mut self, outbox: &Outbox, mut backlog: usize) -> io::Result<()> {
+        while backlog > BACKLOG {
+            self.wait()?;
+            backlog = match outbox.send() {
+                Ok(ahead) => ahead.bytes,
+                Err(error) => return Err(self.lost(error)),
+            };
         }
         Ok(())
     }
@@ -284,7 +399,7 @@ impl Response {
     /// Whatever the kernel says when the peer is gone.
     pub fn finish_with(&mut self, body: &[u8]) -> io::Result<()> {
         self.finish_head(Some(body.len() as u64));
-        self.put(body)?;
+        self.put(body, COPIED)?;
         self.finish()
     }
 
@@ -296,7 +411,7 @@ impl Response {
     pub fn finish_at_once_with(&mut self, body: &[u8]) -> io::Result<()> {
         self.finish_head(Some(body.len() as u64));
         self.held = self.has_packets && !self.keep_alive;
-        self.put(body)?;
+        self.put(body, COPIED)?;
         self.finish()
     }
 
@@ -327,6 +442,7 @@ impl Response {
     /// Whatever the kernel says when the peer is gone.
     pub fn finish(&mut self) -> io::Result<()> {
         self.finish_head(Some(0));
+        self.recall()?;
         let Stage::Body(framer) = std::mem::replace(&mut self.stage, Stage::Finished) else {
             return Ok(());
         };
@@ -341,6 +457,10 @@ impl Response {
 
     /// Ends an answer that cannot be completed: the connection closes without its proper end.
     pub fn abandon(&mut self) {
+        if let Some(outbox) = self.outbox.take() {
+            // The application has given these bytes away before it failed.
+            let _ = outbox.send();
+        }
         self.broken = true;
         self.keep_alive = false;
         self.file = None;
@@ -378,20 +498,24 @@ impl Response {
         self.stage = Stage::Body(BodyFramer::new(body));
     }
 
-    /// Frames a piece. A small one waits in `out`, of a large one what the socket does not take.
-    fn put(&mut self, chunk: &[u8]) -> io::Result<()> {
+    /// How a piece of so many bytes is sent; of an answer that has ended for its client, nothing is.
+    fn frame(&mut self, len: usize) -> io::Result<Piece> {
         self.check()?;
-        let framer = match &mut self.stage {
-            Stage::Body(framer) => framer,
-            Stage::Disconnected => return Ok(()),
+        match &mut self.stage {
+            Stage::Body(framer) => Ok(framer.frame(len)),
+            Stage::Disconnected => Ok(Piece::default()),
             Stage::Unstarted | Stage::Head(_) | Stage::Finished => {
-                return Err(io::Error::other("the response was not started"));
+                Err(io::Error::other("the response was not started"))
             }
-        };
-        let piece = framer.frame(chunk.len());
+        }
+    }
+
+    /// Frames a piece. One of at most `copied` bytes waits in `out`, of a larger one what the socket does not take.
+    fn put(&mut self, chunk: &[u8], copied: usize) -> io::Result<()> {
+        let piece = self.frame(chunk.len())?;
         let chunk = chunk.get(..piece.take).unwrap_or_default();
         self.tally.body_bytes += chunk.len() as u64;
-        if chunk.len() <= COPIED {
+        if chunk.len() <= copied {
             self.out.extend_from_slice(piece.prefix());
             self.out.extend_from_slice(chunk);
             self.out.extend_from_slice(piece.suffix);

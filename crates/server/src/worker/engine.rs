@@ -10,12 +10,11 @@ use super::Setup;
 use super::cores::{Cores, Turn};
 use super::harakiri::Harakiri;
 use super::idle::Watches;
-use super::offload::Offload;
 use super::retirement::Retiring;
 use super::room::Room;
 use super::settings::Settings;
 use crate::connection::{Outcome, Refusal};
-use crate::exchange::{Request, Response};
+use crate::exchange::{Offload, Request, Response};
 use crate::log::request::{Context, RequestLog};
 use crate::scoreboard::{Core, Row, Scoreboard, sum};
 
@@ -51,7 +50,7 @@ pub(crate) struct Engine<H> {
     pub(crate) host: H,
     pub(crate) settings: Settings,
     pub(crate) watches: Arc<Watches>,
-    pub(crate) offload: Offload,
+    pub(crate) offload: Arc<Offload>,
     pub(crate) cores: Arc<Cores>,
     pub(crate) harakiri: Arc<Harakiri>,
     pub(crate) retiring: Retiring,
@@ -102,7 +101,7 @@ impl<H> Engine<H> {
             harakiri: Arc::new(harakiri),
             retiring: Retiring::new(&setup.options.recycling, row.worker, before),
             watches: Arc::default(),
-            offload: Offload::default(),
+            offload: Arc::default(),
             log,
             scoreboard,
             row,

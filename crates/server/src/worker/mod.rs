@@ -8,7 +8,6 @@ mod engine;
 mod handover;
 pub(crate) mod harakiri;
 mod idle;
-mod offload;
 mod orders;
 mod retirement;
 mod room;

@@ -9,6 +9,7 @@ mod loans;
 mod patience;
 mod refusals;
 mod slow_readers;
+mod streams;
 mod threads;
 mod uwsgi;
 mod worker;

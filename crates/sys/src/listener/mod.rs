@@ -105,8 +105,22 @@ fn bind_tcp(name: &SockAddr, options: &Bind) -> io::Result<Socket> {
         set_tcp_option(&socket, libc::TCP_FASTOPEN, queue.into())?;
     }
     socket.bind(name)?;
+    if is_loopback(name) {
+        // Whoever may not choose it does without.
+        let _ = rustix::net::sockopt::set_tcp_congestion(&socket, ON_LOOPBACK);
+    }
     listen(&socket, options)?;
     Ok(socket)
+}
+
+/// How connections on the loopback keep from congesting it; they inherit it. An algorithm that spaces its packets, such
+/// as the system's if that is `bbr`, sets a timer for each few of them, which may take as long as all the rest of a large
+/// answer; and there is nothing between sender and receiver that could be congested.
+const ON_LOOPBACK: &str = "reno";
+
+fn is_loopback(name: &SockAddr) -> bool {
+    name.as_socket()
+        .is_some_and(|address| address.ip().to_canonical().is_loopback())
 }
 
 fn new_socket(domain: Domain, protocol: Option<Protocol>, options: &Bind) -> io::Result<Socket> {

@@ -1,7 +1,7 @@
 //! Listening sockets: addresses, files and their modes, whose file it is.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::MetadataExt;
@@ -9,6 +9,7 @@ use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::net::sockopt::tcp_congestion;
 use uwgate_sys::listener::{Address, Bind, Listener, Queue, adopt, bind};
 use uwgate_sys::socket::{self, PeerAddr};
 
@@ -45,6 +46,21 @@ fn tcp_resolves_port_zero_and_its_connections_inherit_nodelay() {
     assert!(socket::wait_readable(listener.as_fd(), None).unwrap());
     let (connection, _) = socket::accept(listener.as_fd()).unwrap().unwrap();
     assert!(TcpStream::from(connection).nodelay().unwrap());
+}
+
+#[test]
+fn only_connections_on_the_loopback_do_not_space_their_packets() {
+    let congestion = |listener: Listener| tcp_congestion(listener.as_fd()).unwrap();
+    assert_eq!(congestion(tcp(Ipv4Addr::LOCALHOST)), "reno");
+    assert_eq!(congestion(tcp(Ipv6Addr::LOCALHOST)), "reno");
+    let others = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let others = tcp_congestion(others).unwrap();
+    assert_eq!(congestion(tcp(Ipv4Addr::UNSPECIFIED)), others);
+    let listener = tcp(Ipv4Addr::LOCALHOST);
+    let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, port(&listener))).unwrap();
+    assert!(socket::wait_readable(listener.as_fd(), None).unwrap());
+    let (connection, _) = socket::accept(listener.as_fd()).unwrap().unwrap();
+    assert_eq!(tcp_congestion(connection).unwrap(), "reno", "inherited");
 }
 
 #[test]
@@ -310,7 +326,7 @@ fn a_listener_from_elsewhere_is_adopted_and_anything_else_refused() {
     );
     assert!(ours.unlink_if_ours().unwrap());
 
-    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = tcp.local_addr().unwrap();
     assert_eq!(adopt(tcp.into()).unwrap().address, Address::Tcp(address));
 

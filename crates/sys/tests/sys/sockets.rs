@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice, Read, Seek, Write};
+use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -70,6 +71,32 @@ fn receiving_tells_nothing_yet_from_the_end() {
     drop(there);
     assert_eq!(socket::recv(here.as_fd(), &mut buffer).unwrap(), Some(2));
     assert_eq!(socket::recv(here.as_fd(), &mut buffer).unwrap(), Some(0));
+}
+
+#[test]
+fn what_waits_is_counted_and_received_into_fresh_memory() {
+    let (here, mut there) = nonblocking_pair();
+    let mut buffer = [MaybeUninit::uninit(); 4];
+    assert_eq!(socket::waiting(here.as_fd()).unwrap(), 0);
+    assert_eq!(
+        socket::recv_uninit(here.as_fd(), &mut buffer).unwrap(),
+        None
+    );
+    there.write_all(b"abcdef").unwrap();
+    assert_eq!(socket::waiting(here.as_fd()).unwrap(), 6);
+    for (len, expected) in [(4, "abcd"), (2, "ef")] {
+        let received = socket::recv_uninit(here.as_fd(), &mut buffer).unwrap();
+        assert_eq!(received, Some(len));
+        for (byte, expected) in buffer.iter().zip(expected.bytes()) {
+            // SAFETY: one of those received.
+            assert_eq!(unsafe { byte.assume_init() }, expected);
+        }
+    }
+    drop(there);
+    assert_eq!(
+        socket::recv_uninit(here.as_fd(), &mut buffer).unwrap(),
+        Some(0)
+    );
 }
 
 #[test]

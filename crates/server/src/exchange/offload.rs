@@ -1,7 +1,8 @@
 //! The one thread of a worker that never touches Python.
 //!
 //! What is left of a response when the socket is full (a slow reader, a large file) goes here, so that the thread
-//! that called the application is free for the next request. The thread starts with the first slow reader.
+//! that called the application is free for the next request. So does the care for what a streaming application is ahead
+//! of its reader. The thread starts when it is first needed.
 
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -9,10 +10,19 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::exchange::{Response, Sent};
+use super::outbox::Outbox;
+use super::{Response, Sent};
+
+enum Job {
+    Rest(Rest),
+    Attend {
+        outbox: Arc<Outbox>,
+        patience: Duration,
+    },
+}
 
 /// A response whose rest is to be sent, and where to give it back.
-struct Job {
+struct Rest {
     response: Box<Response>,
     /// How long the peer may take none of it.
     patience: Duration,
@@ -33,13 +43,20 @@ impl Offload {
         patience: Duration,
     ) -> Option<Box<Response>> {
         let (done, back) = oneshot::channel();
-        let job = Job {
+        let rest = Rest {
             response,
             patience,
             done,
         };
-        self.jobs.get_or_init(start).send(job).ok()?;
+        let jobs = self.jobs.get_or_init(start);
+        jobs.send(Job::Rest(rest)).ok()?;
         back.await.ok()
+    }
+
+    /// Has `outbox` attended to; see there. False when the thread is not to be had.
+    pub(super) fn attend(&self, outbox: Arc<Outbox>, patience: Duration) -> bool {
+        let jobs = self.jobs.get_or_init(start);
+        jobs.send(Job::Attend { outbox, patience }).is_ok()
     }
 }
 
@@ -65,17 +82,20 @@ fn run(mut jobs: mpsc::UnboundedReceiver<Job>) {
     };
     runtime.block_on(async {
         while let Some(job) = jobs.recv().await {
-            tokio::spawn(finish(job));
+            match job {
+                Job::Rest(rest) => tokio::spawn(finish(rest)),
+                Job::Attend { outbox, patience } => tokio::spawn(outbox.attend(patience)),
+            };
         }
     });
 }
 
-async fn finish(mut job: Job) {
-    if drain(&mut job.response, job.patience).await.is_err() {
-        job.response.abandon();
+async fn finish(mut rest: Rest) {
+    if drain(&mut rest.response, rest.patience).await.is_err() {
+        rest.response.abandon();
     }
     // The connection's task may be gone with its worker.
-    let _ = job.done.send(job.response);
+    let _ = rest.done.send(rest.response);
 }
 
 async fn drain(response: &mut Response, patience: Duration) -> io::Result<()> {
