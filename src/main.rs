@@ -141,7 +141,10 @@ fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
     if let Some(code) = loaded.exit {
         return ExitCode::from(code);
     }
-    let code = master::run(&loaded, &launcher, heritage, background);
+    let code = match uwgate_emperor::is_asked(&loaded.options) {
+        true => uwgate_emperor::run(&loaded, background),
+        false => master::run(&loaded, &launcher, heritage, background),
+    };
     match &loaded.fallback_config {
         Some(file) if code == FAILED_TO_START => fall_back(file),
         _ => exit_code(code),

@@ -39,11 +39,22 @@ const ARROWS: &[(&str, &[&str])] = &[
             "uwsgi-codec",
         ],
     ),
+    // A log, privileges and pidfiles are had as the server has them.
+    (
+        "uwgate-emperor",
+        &[
+            "uwgate-config",
+            "uwgate-server",
+            "uwgate-supervisor",
+            "uwgate-sys",
+        ],
+    ),
     (
         "uwgate",
         &[
             "uwgate-config",
             "uwgate-ctl",
+            "uwgate-emperor",
             "uwgate-python",
             "uwgate-server",
             "uwgate-sys",

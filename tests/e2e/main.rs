@@ -15,6 +15,7 @@ mod cheaper;
 mod control;
 mod daemons;
 mod demo;
+mod emperor;
 mod endings;
 mod environ_memory;
 mod frameworks;

@@ -5,15 +5,17 @@ use std::os::unix::ffi::OsStringExt;
 
 use uwgate_config::options::{EnvChange, Python};
 
-/// What a service manager tells its service and nobody else: a child that took these for its own would report
+/// What a service manager or an emperor tells its service and nobody else: a child that took these for its own would report
 /// readiness in the instance's name, or take its sockets.
-const NOT_PASSED_ON: [&str; 6] = [
+const NOT_PASSED_ON: [&str; 8] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
     "LISTEN_PID",
     "LISTEN_FDS",
     "LISTEN_FDNAMES",
+    "UWSGI_EMPEROR_FD",
+    "UWSGI_EMPEROR_FD_CONFIG",
 ];
 
 /// The environment of this process, with the changes of `env` and `unenv` in their order.

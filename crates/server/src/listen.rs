@@ -283,7 +283,10 @@ fn ids(owner: &uwgate_config::options::Ownership) -> io::Result<(u32, u32)> {
 }
 
 /// Looks a host name up; the first address counts.
-pub(crate) fn resolve(address: &uwgate_config::Address) -> io::Result<Address> {
+///
+/// # Errors
+/// When the name has no address.
+pub fn resolve(address: &uwgate_config::Address) -> io::Result<Address> {
     use uwgate_config::{Address as Wanted, Host};
     Ok(match address {
         Wanted::Unix(path) => Address::Unix(path.clone()),

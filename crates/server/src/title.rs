@@ -10,6 +10,8 @@ use uwgate_sys::process::set_title;
 pub enum Part {
     /// Owns the sockets.
     Master,
+    /// Looks after instances.
+    Emperor,
     /// Has the application and forks workers.
     Zygote,
     /// Serves requests; its number.
@@ -20,6 +22,7 @@ impl std::fmt::Display for Part {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Master => f.write_str("master"),
+            Self::Emperor => f.write_str("Emperor"),
             Self::Zygote => f.write_str("zygote"),
             Self::Worker(number) => write!(f, "worker {number}"),
         }
@@ -65,7 +68,9 @@ fn title(titles: &Titles, part: Part, command_line: Option<&str>) -> Option<Stri
     let text = match named {
         Some(named) => named,
         None if by_part => format!("uWSGI {part}"),
-        None if part == Part::Master => return command_line.map(str::to_owned),
+        None if matches!(part, Part::Master | Part::Emperor) => {
+            return command_line.map(str::to_owned);
+        }
         None => return Some(format!("{} ({part})", command_line?)),
     };
     let prefix = procname_prefix.as_deref().unwrap_or_default();

@@ -6,6 +6,7 @@
 mod cheaper;
 mod control;
 mod daemons;
+mod emperor;
 mod harakiri;
 mod hooks;
 mod http;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 pub use self::cheaper::{Cheaper, CheaperAlgo};
 pub use self::control::{Control, SignalAction};
 pub use self::daemons::{Daemon, Daemons};
+pub use self::emperor::Emperor;
 pub use self::harakiri::Harakiri;
 pub use self::hooks::{Action, Awaited, Hook, Hooks, Phase};
 pub use self::http::Http;
@@ -68,6 +70,8 @@ pub struct Options {
     pub http: Http,
     /// What the instance tells about itself.
     pub stats: Stats,
+    /// Other instances that this one looks after.
+    pub emperor: Emperor,
 }
 
 impl Options {

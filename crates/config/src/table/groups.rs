@@ -150,9 +150,9 @@ pub(super) const GROUPS: &[Group] = &[
     ),
     refused(
         "emperor",
-        "Emperor and vassals",
-        "the emperor is not there yet",
-        "start one instance per configuration, for example as units of systemd",
+        "Other emperor options",
+        "the emperor cannot do this yet",
+        "docs/emperor.md tells what it can do",
     ),
     refused(
         "cluster",

@@ -8,6 +8,7 @@
 mod cheaper;
 mod control;
 mod daemons;
+mod emperor;
 mod groups;
 mod harakiri;
 mod hooks;
@@ -373,6 +374,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Statistics",
         rows: stats::ROWS,
+    },
+    Section {
+        title: "Emperor and vassals",
+        rows: emperor::ROWS,
     },
     Section {
         title: "Configuration language",

@@ -75,7 +75,7 @@ fn each_lint_speaks_of_its_line() {
         ("harakiri = soon", "bad-value"),
         ("mime-file = /x", "option-without-effect"),
         ("harakiri-graceful-signal = 9", "bad-value"),
-        ("emperor = /x", "unsupported-option"),
+        ("emperor-broodlord = 2", "unsupported-option"),
         ("thunder-lock = true", "needless-option"),
         ("callable = app", "overridden"),
         ("logto = /tmp/x # log", "comment-in-value"),

@@ -66,7 +66,8 @@ fn every_field_has_its_option() {
          umask = 027\nprio = -3\nadd-gid = adm\ncap = net_raw,sys_nice\ncpu-affinity = 2\nprocname-prefix-spaced = x\n\
          daemonize2 = /var/log/x\nattach-daemon = sleep 9\nsmart-attach-daemon = /run/d.pid d --go\n\
          cheaper = 2\ncheaper-initial = 3\ncheaper-algo = busyness\ncheaper-busyness-max = 70\n\
-         max-requests = 5000\nreload-on-rss = 300\nreload-on-exception-type = MemoryError\n",
+         max-requests = 5000\nreload-on-rss = 300\nreload-on-exception-type = MemoryError\n\
+         emperor = /srv/v\nemperor = /srv/*/a.ini\nvassals-set = a=b\nemperor-stats-server = :9192\nheartbeat = 4\n",
     );
     let Options {
         sockets,
@@ -83,6 +84,7 @@ fn every_field_has_its_option() {
         harakiri,
         http,
         stats,
+        emperor,
     } = options;
     let addresses: Vec<_> = sockets
         .sockets
@@ -115,6 +117,10 @@ fn every_field_has_its_option() {
     assert_eq!(shown(&stats.prometheus_listen), ["127.0.0.1:9117"]);
     assert!(stats.stats_minified && stats.stats_no_cores && !stats.stats_http);
     assert!(!stats.stats_show_secrets);
+    assert_eq!(emperor.emperor.len(), 2);
+    assert_eq!((emperor.emperor_freq, emperor.heartbeat), (3, 4));
+    assert_eq!(*emperor.vassal_set[0], "a=b");
+    assert_eq!(shown(&emperor.emperor_stats), [":9192"]);
     assert_eq!(*python.module.unwrap(), "pkg.mod:app");
     let mounts: Vec<_> = python.mount.into_iter().map(|mount| mount.value).collect();
     let mount = |mountpoint: &str, app: &str| Mount {

@@ -22,7 +22,7 @@ use uwgate_config::Options;
 pub(crate) use collector::{Originals, Pipe, Pipes};
 pub use lines::{Stream, write_as_server, write_printed};
 pub(crate) use logs::{LeftPipes, Logs, bequeath};
-pub use outlet::write_line;
+pub use outlet::{write_line, write_lines};
 pub(crate) use share::LogShare;
 
 /// Makes `tracing` events of this process lines on file descriptor 2.

@@ -227,6 +227,11 @@ pub fn write_line(line: &mut Vec<u8>) {
     write_stderr(line);
 }
 
+/// Writes whole lines, newlines included, to standard error.
+pub fn write_lines(lines: &[u8]) {
+    write_stderr(lines);
+}
+
 /// Writes whole lines to standard error.
 pub(super) fn write_stderr(lines: &[u8]) {
     follow_rotation();

@@ -1,6 +1,7 @@
 //! From a start that has succeeded to a master that lives.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use uwgate_sys::record_locks::RecordLocks;
 use super::cheaper::Workforce;
 use super::generation::Manner;
 use super::happenings::Happenings;
+use super::lord::Lord;
 use super::pidfile::Pidfiles;
 use super::reload::ZYGOTE_WAIT;
 use super::sources::Sources;
@@ -40,6 +42,8 @@ pub(super) struct Beginning {
     pub(super) reloads: u64,
     /// Of a successor: new connections wait.
     pub(super) paused: bool,
+    /// The way to the emperor.
+    pub(super) lord: Option<OwnedFd>,
 }
 
 pub(super) fn supervise<L: Launcher>(
@@ -71,6 +75,7 @@ pub(super) fn supervise<L: Launcher>(
             locks,
             reloads,
             paused,
+            lord,
         } = beginning;
         let sources = match Sources::open(options, veterans.are_serving(), &happenings) {
             Err(problem) if veterans.are_serving() => {
@@ -80,6 +85,11 @@ pub(super) fn supervise<L: Launcher>(
             sources => sources.map_err(io::Error::other)?,
         };
         let is_successor = veterans.are_serving();
+        let mut lord = Lord::follow(lord, &happenings)?;
+        lord.renew(options);
+        if !is_successor {
+            lord.spawned();
+        }
         let mut master = Master {
             launcher,
             listeners: listeners.into(),
@@ -113,6 +123,7 @@ pub(super) fn supervise<L: Launcher>(
             binary: upgrade::started_from(),
             upgrade: None,
             surroundings: Surroundings::new(background, is_successor),
+            lord,
             logs,
             ending: None,
         };

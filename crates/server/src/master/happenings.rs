@@ -25,6 +25,8 @@ pub(super) enum Happening {
     Stats(tokio::sync::oneshot::Sender<crate::stats::Snapshot>),
     /// Somebody has connected while no worker runs.
     Visitor,
+    /// The emperor has said a byte, or is gone.
+    Emperor(Option<u8>),
     Zygote {
         number: u64,
         heard: Heard<FromZygote>,

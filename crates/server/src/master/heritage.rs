@@ -4,11 +4,11 @@
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
 //! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager),
 //! `worker PID FD`, `daemon PID COMMAND`, `apps COUNT` (how many applications the workers serve), `zygote PID` (of no use any more), `locks
-//! FD`, `reloads COUNT`, `paused` and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then
+//! FD`, `reloads COUNT`, `paused`, `emperor FD` (of a vassal) and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then
 //! standard output and standard error as they were at first. What a version does not know it skips.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use uwgate_config::Protocol;
 use uwgate_sys::channel::Channel;
@@ -37,6 +37,8 @@ pub struct Heritage {
     pub(super) apps: u32,
     /// New connections wait.
     pub(super) paused: bool,
+    /// The way to the emperor.
+    pub(super) lord: Option<OwnedFd>,
 }
 
 impl Heritage {
@@ -85,6 +87,7 @@ impl Heritage {
                 self.locks = Some(RecordLocks::adopt(inherited(number(fd)?)?));
             }
             ["paused"] => self.paused = true,
+            ["emperor", fd] => self.lord = Some(inherited(number(fd)?)?),
             ["reloads", count] => self.reloads = count.parse().map_err(io::Error::other)?,
             ["log", lines, lines_in, rest] => {
                 let rest: Vec<&str> = rest.split(' ').collect();
@@ -155,6 +158,7 @@ pub(super) struct Estate<'a> {
     pub(super) locks: &'a RecordLocks,
     pub(super) reloads: u64,
     pub(super) paused: bool,
+    pub(super) lord: Option<BorrowedFd<'a>>,
     pub(super) log_pipes: Option<(&'a Pipes, &'a Originals)>,
 }
 
@@ -172,6 +176,7 @@ pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
         locks,
         reloads,
         paused,
+        lord,
         log_pipes,
     } = estate;
 
@@ -197,6 +202,11 @@ pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
     for (pid, channel) in workers {
         let fd = process::inheritable(channel.as_fd())?;
         let _ = writeln!(text, "worker {} {}", pid.as_raw(), fd.as_raw_fd());
+        kept.push(fd);
+    }
+    if let Some(lord) = lord {
+        let fd = process::inheritable(lord)?;
+        let _ = writeln!(text, "emperor {}", fd.as_raw_fd());
         kept.push(fd);
     }
     let fd = process::inheritable(locks.fd())?;

@@ -13,6 +13,7 @@ mod fifo;
 mod generation;
 mod happenings;
 mod heritage;
+pub(crate) mod lord;
 mod memory;
 mod pidfile;
 mod queues;
@@ -48,10 +49,12 @@ use self::ending::Ending;
 use self::generation::{Change, Generation, Hands, Key, Manner, Standing};
 use self::happenings::{Happening, Happenings, Heard};
 pub use self::heritage::Heritage;
-use self::pidfile::Pidfiles;
+use self::lord::Lord;
+pub(crate) use self::pidfile::Pidfiles;
 use self::sources::Sources;
 use self::stats::Stats;
 use self::surroundings::{Phase, Surroundings};
+pub(crate) use self::systemd::Notifier;
 use self::tick::Tick;
 use self::upgrade::Upgrade;
 pub use self::upgrade::{SUCCESSOR, TRY, try_to_succeed};
@@ -160,6 +163,7 @@ struct Master<'l, L> {
     binary: Option<PathBuf>,
     upgrade: Option<Upgrade>,
     surroundings: Surroundings,
+    lord: Lord,
     logs: Logs,
     ending: Option<Ending>,
 }
@@ -176,7 +180,9 @@ impl<L: Launcher> Master<'_, L> {
             }
             self.upgrade().await;
             self.bury_generations();
-            self.surroundings.notice(self.phase());
+            if self.surroundings.notice(self.phase()) {
+                self.lord.accepting();
+            }
             if self.surroundings.want_an_end() {
                 self.stop(None);
             }
@@ -205,6 +211,7 @@ impl<L: Launcher> Master<'_, L> {
             Happening::Wish(wish) => self.grant(wish),
             Happening::Stats(reply) => self.tell_stats(reply),
             Happening::Visitor => self.wake_up(),
+            Happening::Emperor(byte) => self.heard_emperor(byte),
             Happening::Zygote { number, heard } => self.heard_zygote(number, heard),
             Happening::Worker {
                 heard: Heard::Message(FromWorker::CodeChanged { seconds, nanos }),
@@ -234,6 +241,7 @@ impl<L: Launcher> Master<'_, L> {
             self.veterans.deadline(),
             self.upgrade_deadline(),
             self.surroundings.deadline(),
+            self.lord.deadline(),
         ];
         children.chain(others.into_iter().flatten()).min()
     }
@@ -254,6 +262,7 @@ impl<L: Launcher> Master<'_, L> {
             self.with(number, Generation::handle_time);
         }
         self.veterans.handle_time(now);
+        self.lord.handle_time(now);
         self.hurry_upgrade(now);
         if self.tick.is_due(now) {
             self.every_second(now);

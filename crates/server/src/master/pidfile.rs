@@ -9,7 +9,7 @@ use uwgate_sys::process;
 
 /// Every pidfile of an instance.
 #[derive(Debug)]
-pub(super) struct Pidfiles {
+pub(crate) struct Pidfiles {
     /// `pidfile`: while still privileged.
     early: Option<Pidfile>,
     /// `pidfile2`: with the privileges that last.
@@ -27,7 +27,7 @@ struct Pidfile {
 
 impl Pidfiles {
     /// As in uWSGI only `pidfile` starts from where the instance was started, the others from `chdir`.
-    pub(super) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         let control = &options.control;
         let in_chdir = |option, path: &Option<Located<PathBuf>>| {
             path.as_ref().map(|path| Pidfile {
@@ -53,29 +53,29 @@ impl Pidfiles {
 
     /// # Errors
     /// One sentence for the operator: who asks for a pidfile does not want to go without.
-    pub(super) fn write_early(&self) -> Result<(), String> {
+    pub(crate) fn write_early(&self) -> Result<(), String> {
         self.early.iter().try_for_each(Pidfile::write)
     }
 
     /// # Errors
     /// As [`Pidfiles::write_early`].
-    pub(super) fn write_late(&self) -> Result<(), String> {
+    pub(crate) fn write_late(&self) -> Result<(), String> {
         self.late.iter().try_for_each(Pidfile::write)
     }
 
     /// The instance serves.
-    pub(super) fn write_safe(&self) {
+    pub(crate) fn write_safe(&self) {
         self.safe.iter().for_each(Pidfile::write_or_complain);
     }
 
     /// Writes all of them, wherever they have gone.
-    pub(super) fn rewrite(&self) {
+    pub(crate) fn rewrite(&self) {
         let all = self.early.iter().chain(&self.late).chain(&self.safe);
         all.for_each(Pidfile::write_or_complain);
     }
 
     /// `vacuum`. A file that another instance has written since is left to it.
-    pub(super) fn remove(&self) {
+    pub(crate) fn remove(&self) {
         for file in self.early.iter().chain(&self.late).chain(&self.safe) {
             match remove_if_ours(&file.path) {
                 Ok(true) => tracing::info!("VACUUM: {} removed.", file.option),

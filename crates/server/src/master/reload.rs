@@ -245,6 +245,7 @@ impl<L: Launcher> Master<'_, L> {
         self.workforce.renew(options);
         self.recycling.renew(recycling::limits(options));
         self.memory_is_wanted = memory::is_wanted(options);
+        self.lord.renew(options);
         self.sources.renew(options, &self.happenings);
         self.stats.renew(options, &self.happenings);
         self.served = loaded;

@@ -9,6 +9,7 @@ use uwgate_sys::record_locks::RecordLocks;
 
 use super::begin::{Beginning, supervise};
 use super::happenings::AWAITED;
+use super::lord::Lord;
 use super::pidfile::Pidfiles;
 use super::veterans::Veterans;
 use super::{Heritage, Launcher, heritage, scoreboard, systemd};
@@ -38,6 +39,7 @@ pub(super) fn start<L: Launcher>(
         paused,
         log_pipes,
         daemons,
+        lord,
     } = heritage.unwrap_or_default();
     let veterans = Veterans::new(veterans, apps, &options.control);
     let locks = locks.map_or_else(RecordLocks::create, Ok);
@@ -50,6 +52,7 @@ pub(super) fn start<L: Launcher>(
         locks,
         reloads,
         paused,
+        lord: Lord::find(lord),
     };
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
     uwgate_sys::signals::block(&AWAITED).map_err(|error| vec![error.to_string()])?;
@@ -190,6 +193,7 @@ fn wants_master(options: &Options) -> bool {
         || options.process.daemonize2.is_some()
         || options.log.collects()
         || systemd::is_there()
+        || super::lord::is_there()
         || hooks::want_master(options)
 }
 

@@ -94,12 +94,13 @@ impl Surroundings {
     }
 
     /// Called whenever something may have changed, and in time for [`deadline`](Self::deadline).
-    pub(super) fn notice(&mut self, phase: Phase) {
+    /// Whether the instance has come to serve, or to serve again.
+    pub(super) fn notice(&mut self, phase: Phase) -> bool {
         let now = coarse_now();
         self.notifier.handle_time(now);
         self.daemons.handle_time(now);
         if self.phase == phase {
-            return;
+            return false;
         }
         self.phase = phase;
         match phase {
@@ -121,5 +122,6 @@ impl Surroundings {
                 self.background.failed(code, &[]);
             }
         }
+        matches!(phase, Phase::Serving { .. })
     }
 }

@@ -12,7 +12,7 @@ use uwgate_sys::clock::{Millis, coarse_now};
 
 /// The way to the service manager, if there is one that wants to be told.
 #[derive(Debug, Default)]
-pub(super) struct Notifier {
+pub(crate) struct Notifier {
     to: Option<(OwnedFd, SocketAddrUnix)>,
     /// How often to say that we are alive; half of what the manager waits.
     every: Option<Duration>,
@@ -20,7 +20,7 @@ pub(super) struct Notifier {
 }
 
 /// Whether a service manager waits for news.
-pub(super) fn is_there() -> bool {
+pub(crate) fn is_there() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| address(&socket).is_some())
 }
 
@@ -34,7 +34,7 @@ fn address(socket: &OsStr) -> Option<SocketAddrUnix> {
 
 impl Notifier {
     /// From `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
-    pub(super) fn of_environment() -> Self {
+    pub(crate) fn of_environment() -> Self {
         let Some(to) = std::env::var_os("NOTIFY_SOCKET").and_then(|socket| address(&socket)) else {
             return Self::default();
         };
@@ -59,12 +59,12 @@ impl Notifier {
     }
 
     /// The application serves, for the first time or again.
-    pub(super) fn ready(&self, status: &str) {
+    pub(crate) fn ready(&self, status: &str) {
         self.send(&format!("READY=1\nSTATUS={status}"));
     }
 
     /// New code is being loaded; [`ready`](Self::ready) follows, whatever comes of it.
-    pub(super) fn reloading(&self) {
+    pub(crate) fn reloading(&self) {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1_000;
         self.send(&format!(
@@ -73,17 +73,17 @@ impl Notifier {
     }
 
     /// No more requests are taken.
-    pub(super) fn stopping(&self) {
+    pub(crate) fn stopping(&self) {
         self.send("STOPPING=1\nSTATUS=stopping");
     }
 
     /// When to say that we are alive.
-    pub(super) fn deadline(&self) -> Option<Millis> {
+    pub(crate) fn deadline(&self) -> Option<Millis> {
         self.next
     }
 
     /// Says that we are alive, if it is time to.
-    pub(super) fn handle_time(&mut self, now: Millis) {
+    pub(crate) fn handle_time(&mut self, now: Millis) {
         if let (Some(every), Some(next)) = (self.every, self.next)
             && next <= now
         {

@@ -53,5 +53,6 @@ impl<L: Launcher> Master<'_, L> {
         self.measure_memory();
         self.recycle();
         self.look_at_workforce(now, waiting);
+        self.show_loyalty();
     }
 }

@@ -222,6 +222,7 @@ impl<L: Launcher> Master<'_, L> {
             locks: &self.locks,
             reloads: self.reloads(),
             paused: self.paused,
+            lord: self.lord.fd(),
             log_pipes: self.logs.pipes(),
         })?;
         let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);

@@ -1,0 +1,76 @@
+//! One process that looks after many instances, each with a configuration of its own.
+
+use super::{Row, Store, Support, Syntax, flag, number, path, paths, row, text, texts};
+use crate::options::Options;
+
+pub(super) const ROWS: &[Row] = &[
+    texts("emperor", "DIRECTORY|GLOB", |o| &mut o.emperor.emperor)
+        .help("Be an emperor: run one instance (a vassal) for each configuration file in this directory, or that this pattern matches. May be given several times."),
+    number("emperor-freq", "seconds", |o| &mut o.emperor.emperor_freq)
+        .default("3")
+        .help("Look at all configurations so often where the kernel does not tell of changes (network file systems); elsewhere changes are seen at once."),
+    texts("emperor-extra-extension", "EXTENSION", |o| &mut o.emperor.emperor_extra_extension)
+        .aliases(&["emperor-extra-ext"])
+        .help("Files with this ending are vassals too, beside .ini, .yml, .yaml, .json and .js; they are started with --config."),
+    flag("emperor-nofollow", |o| &mut o.emperor.emperor_nofollow)
+        .help("Of a symbolic link, the time of the link itself counts, not that of its target."),
+    number("emperor-throttle", "milliseconds", |o| &mut o.emperor.emperor_throttle)
+        .default("1000")
+        .help("How long to wait before a vassal that failed is started again; twice as long after each further failure."),
+    number("emperor-max-throttle", "milliseconds", |o| &mut o.emperor.emperor_max_throttle)
+        .default("180000")
+        .help("The longest such wait."),
+    flag("emperor-no-blacklist", |o| &mut o.emperor.emperor_no_blacklist)
+        .help("Always wait emperor-throttle only, however often a vassal fails."),
+    number("emperor-required-heartbeat", "seconds", |o| {
+        &mut o.emperor.emperor_required_heartbeat
+    })
+    .default("30")
+    .help("Kill a vassal that has sent heartbeats (option heartbeat) and then none for so long, and start it again."),
+    number("emperor-curse-tolerance", "seconds", |o| {
+        &mut o.emperor.emperor_curse_tolerance
+    })
+    .default("30")
+    .help("How long a vassal that no longer listens to the emperor may live on before it is killed."),
+    flag("emperor-graceful-shutdown", |o| {
+        &mut o.emperor.emperor_graceful_shutdown
+    })
+    .help("SIGINT and SIGQUIT let vassals finish their requests, as SIGTERM always does here."),
+    path("emperor-pidfile", "FILE", |o| &mut o.emperor.emperor_pidfile)
+        .help("Write the emperor's pid here."),
+    addresses("emperor-stats", |o| &mut o.emperor.emperor_stats)
+        .aliases(&["emperor-stats-server"])
+        .help("Serve the state of the emperor and its vassals as uWSGI's JSON on this address."),
+    path("emperor-control-socket", "FILE", |o| {
+        &mut o.emperor.emperor_control_socket
+    })
+    .ours()
+    .help("Unix socket on which `uwgate ctl` reaches the emperor. Without it, it is beside emperor-pidfile (or pidfile), with `.ctl` behind its name."),
+    texts("vassal-set", "NAME=VALUE", |o| &mut o.emperor.vassal_set)
+        .aliases(&["vassals-set"])
+        .help("Give every vassal this option (--set), which its own file may overrule."),
+    paths("vassals-include", "FILE", |o| &mut o.emperor.vassals_include)
+        .help("Have every vassal include this file after its own."),
+    paths("vassals-include-before", "FILE", |o| {
+        &mut o.emperor.vassals_include_before
+    })
+    .help("Have every vassal include this file before its own."),
+    paths("vassals-inherit", "FILE", |o| &mut o.emperor.vassals_inherit)
+        .help("Have every vassal inherit this file after its own."),
+    paths("vassals-inherit-before", "FILE", |o| {
+        &mut o.emperor.vassals_inherit_before
+    })
+    .help("Have every vassal inherit this file before its own."),
+    text("emperor-wrapper", "PROGRAM", |o| &mut o.emperor.emperor_wrapper)
+        .help("Start vassals with this program instead of this one, a real uWSGI for example."),
+    number("heartbeat", "seconds", |o| &mut o.emperor.heartbeat)
+        .default("0")
+        .help("In a vassal: send the emperor a sign of life so often; 0 never does."),
+];
+
+type Addresses = fn(&mut Options) -> &mut Vec<crate::origin::Located<crate::address::Address>>;
+
+const fn addresses(name: &'static str, field: Addresses) -> Row {
+    let syntax = Syntax::Text("ADDRESS");
+    row(name, syntax, Support::Stored(Store::Addresses(field))).repeatable()
+}

@@ -1,0 +1,418 @@
+//! The loop: what happens goes to the realm, what the realm orders is done.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use uwgate_config::{Loaded, Options};
+use uwgate_server::station::Station;
+use uwgate_supervisor::{Millis, Roster, Throttle};
+use uwgate_sys::clock::{coarse_now, coarse_realtime, local_ctime};
+use uwgate_sys::listener::Bind;
+use uwgate_sys::process::{self, Exit, Pid, Signal};
+
+use crate::control::{self, Request, Response};
+use crate::happenings::{Happening, Happenings};
+use crate::reconcile::{Event, FromVassal, Order, Realm, Report, Settings, What, Wish};
+use crate::snapshot::{self, Snapshot, VassalView};
+use crate::source::{Source, Teller};
+use crate::spec::{Name, VassalSpec};
+use crate::stats;
+use crate::vassal::{self, Door, Line, Manner, Outputs};
+
+/// Sockets of the emperor itself.
+pub(crate) struct Servers {
+    pub(crate) stats: Vec<stats::Server>,
+    pub(crate) control: Option<control::Server>,
+}
+
+/// The emperor.
+pub(crate) struct Emperor {
+    realm: Realm,
+    sources: Vec<Source>,
+    tellers: Vec<Teller>,
+    tasks: Vec<JoinHandle<()>>,
+    happenings: Happenings,
+    station: Station,
+    /// Closed when the emperor ends.
+    _servers: Servers,
+    manner: Manner,
+    outputs: Outputs,
+    /// Of live processes.
+    lines: HashMap<Name, Line>,
+    /// Of vassals on demand.
+    doors: HashMap<Name, Door>,
+    roster: Roster<Name>,
+    /// Events that orders have brought.
+    answers: Vec<Event>,
+    /// Lines of the log begin with a date anyway.
+    dated: bool,
+    started: u64,
+}
+
+impl Emperor {
+    /// Must be called in a runtime.
+    ///
+    /// # Errors
+    /// One sentence for each thing that cannot work.
+    pub(crate) fn new(
+        loaded: &Loaded,
+        sources: Vec<Source>,
+        station: Station,
+        mut servers: Servers,
+        happenings: Happenings,
+    ) -> Result<Self, Vec<String>> {
+        let options = &loaded.options;
+        let system = |error: std::io::Error| vec![error.to_string()];
+        let sender = happenings.sender();
+        for server in &mut servers.stats {
+            server.serve(&sender).map_err(system)?;
+        }
+        if let Some(control) = &mut servers.control {
+            control.serve(sender.clone()).map_err(system)?;
+        }
+        let mut emperor = Self {
+            realm: Realm::new(settings(loaded), sources.len()),
+            tellers: Vec::new(),
+            tasks: Vec::new(),
+            station,
+            _servers: servers,
+            manner: Manner::new(options),
+            outputs: Outputs::new().map_err(system)?,
+            lines: HashMap::new(),
+            doors: HashMap::new(),
+            roster: Roster::default(),
+            answers: Vec::new(),
+            dated: options.log.log_date.is_some(),
+            started: coarse_realtime().as_secs(),
+            happenings,
+            sources,
+        };
+        emperor.follow_sources(options)?;
+        emperor.station.serving("The Emperor is governing");
+        Ok(emperor)
+    }
+
+    fn follow_sources(&mut self, options: &Options) -> Result<(), Vec<String>> {
+        let mut problems = Vec::new();
+        for (id, source) in self.sources.iter().enumerate() {
+            let teller = Teller::new(id, self.happenings.sender());
+            self.tellers.push(teller.clone());
+            match source.spawn(teller, &options.emperor) {
+                Ok(task) => self.tasks.push(task),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        match problems.is_empty() {
+            true => Ok(()),
+            false => Err(problems),
+        }
+    }
+
+    /// Until all is over.
+    pub(crate) async fn live(mut self) {
+        while !self.realm.has_ended() {
+            let deadlines = [self.realm.deadline(), self.station.deadline()];
+            let deadline = deadlines.into_iter().flatten().min();
+            match self.happenings.next(deadline).await {
+                Some(happening) => self.handle(happening),
+                None => self.handle_time(),
+            }
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.station.leave();
+        self.say(&format!(
+            "The Emperor has been buried (pid: {})",
+            process::this()
+        ));
+    }
+
+    fn handle(&mut self, happening: Happening) {
+        match happening {
+            Happening::Child => self.reap(),
+            Happening::Wanted { source, set } => self.tell(Event::Wanted { source, set }),
+            Happening::Said { name, life, byte } => {
+                if let Some(word) = FromVassal::of(byte) {
+                    self.tell(Event::Said { name, life, word });
+                }
+            }
+            Happening::Mute { name, life } => self.tell(Event::Mute { name, life }),
+            Happening::Visitor(name) => self.tell(Event::Visitor(name)),
+            Happening::Wish(wish) => self.wish(wish),
+            Happening::Look => self.look(),
+            Happening::Show => self.show(),
+            Happening::ReopenLogs => self.station.reopen_logs(),
+            Happening::Stats(reply) => drop(reply.send(self.snapshot())),
+            Happening::Control(request, reply) => drop(reply.send(self.answer(request))),
+        }
+    }
+
+    fn handle_time(&mut self) {
+        // Signs of life that have come are heard before anybody is killed for silence.
+        while let Some(happening) = self.happenings.try_next() {
+            self.handle(happening);
+        }
+        let now = coarse_now();
+        self.station.handle_time(now);
+        let orders = self.realm.handle_timer(now);
+        self.perform(orders, now);
+    }
+
+    fn tell(&mut self, event: Event) {
+        let now = coarse_now();
+        let orders = self.realm.handle(event, now);
+        self.perform(orders, now);
+    }
+
+    /// Orders bring events, which bring orders.
+    fn perform(&mut self, orders: Vec<Order>, now: Millis) {
+        let mut orders = orders;
+        loop {
+            for Order { name, what } in orders {
+                self.obey(name, what);
+            }
+            let answers = std::mem::take(&mut self.answers);
+            if answers.is_empty() {
+                return;
+            }
+            let realm = &mut self.realm;
+            let more = answers.into_iter().flat_map(|it| realm.handle(it, now));
+            orders = more.collect();
+        }
+    }
+
+    fn obey(&mut self, name: Name, what: What) {
+        match what {
+            What::Spawn { spec, life } => self.spawn(name, &spec, life),
+            What::Say(word) => {
+                let said = self.lines.get(&name).map(|line| line.say(word));
+                if let Some(Err(error)) = said {
+                    tracing::warn!("[emperor] vassal {name} does not listen: {error}");
+                }
+            }
+            What::SendConfig(spec) => {
+                let sent = self.lines.get(&name).map(|line| line.send_config(&spec));
+                if let Some(Err(error)) = sent {
+                    tracing::warn!("[emperor] vassal {name}: {error}");
+                }
+            }
+            What::Terminate(pid) => self.signal(pid, Signal::TERM),
+            What::Kill(pid) => self.signal(pid, Signal::KILL),
+            What::AwaitVisitor(spec) => self.open_door(&name, &spec),
+            What::StopWaiting => self.doors.get_mut(&name).map_or((), Door::close),
+            What::Report(report) => self.report(&name, &report),
+            What::Forget => {
+                self.outputs.forget(&name);
+                self.lines.remove(&name);
+                self.doors.remove(&name);
+            }
+        }
+    }
+
+    /// Waits for somebody to connect.
+    fn open_door(&mut self, name: &Name, spec: &VassalSpec) {
+        let Some(asked) = &spec.on_demand else { return };
+        if !self.doors.get(name).is_some_and(|door| door.is(asked)) {
+            self.doors.remove(name);
+            match Door::bind(asked, &Bind::default()) {
+                Ok(door) => drop(self.doors.insert(name.clone(), door)),
+                Err(error) => {
+                    return tracing::error!("[emperor] vassal {name}: socket {asked}: {error}");
+                }
+            }
+        }
+        let sender = self.happenings.sender();
+        if let Some(door) = self.doors.get_mut(name)
+            && let Err(error) = door.wait(name.clone(), sender)
+        {
+            tracing::error!("[emperor] vassal {name}: socket {asked}: {error}");
+        }
+    }
+
+    /// A vassal on demand gets its socket as standard input, any other nothing.
+    fn stdin(&self, name: &Name) -> std::io::Result<OwnedFd> {
+        match self.doors.get(name) {
+            Some(door) => door.lend(),
+            None => Ok(File::open("/dev/null")?.into()),
+        }
+    }
+
+    fn spawn(&mut self, name: Name, spec: &VassalSpec, life: u64) {
+        let sender = self.happenings.sender();
+        let ends = self.stdin(&name).and_then(|stdin| {
+            let printed = self.outputs.writer(&name)?;
+            Ok((stdin, printed))
+        });
+        let started = ends.and_then(|ends| vassal::start(&self.manner, spec, life, ends, &sender));
+        match started {
+            Ok((pid, line)) => {
+                self.lines.insert(name.clone(), line);
+                self.roster.expect();
+                let early = self.roster.spawned(pid, name.clone());
+                self.answers.push(Event::Spawned(name.clone(), pid));
+                self.answers
+                    .extend(early.map(|exit| Event::Exited(name, exit)));
+            }
+            Err(error) => {
+                let why = error.to_string();
+                self.answers.push(Event::SpawnFailed(name, why));
+            }
+        }
+    }
+
+    /// Only to a child that was not reaped: only here are children reaped, and the roster forgets them then.
+    fn signal(&self, pid: Pid, signal: Signal) {
+        if self.roster.find(pid).is_some() {
+            let _ = process::kill(pid, signal);
+        }
+    }
+
+    fn reap(&mut self) {
+        loop {
+            match process::reap_any() {
+                Ok(Some((pid, exit))) => self.exited(pid, exit),
+                Ok(None) => return,
+                Err(error) => return tracing::error!("cannot wait for vassals: {error}"),
+            }
+        }
+    }
+
+    fn exited(&mut self, pid: Pid, exit: Exit) {
+        if let Some(name) = self.roster.exited(pid, exit) {
+            self.outputs.flush(&name);
+            self.lines.remove(&name);
+            self.tell(Event::Exited(name, exit));
+        }
+    }
+
+    fn wish(&mut self, wish: Wish) {
+        match &wish {
+            Wish::EndAll(_) => {
+                self.station.stopping();
+                self.say("[emperor] *** RAGNAROK EVOKED ***");
+            }
+            Wish::ReloadAll => self.say("[emperor] reloading all vassals"),
+            Wish::Forgive => self.say("[emperor] the blacklist is forgotten"),
+            _ => {}
+        }
+        self.tell(Event::Wish(wish));
+    }
+
+    fn look(&self) {
+        for teller in &self.tellers {
+            teller.look.notify_one();
+        }
+    }
+
+    /// uWSGI's list goes to the log on SIGUSR1.
+    fn show(&self) {
+        self.say("[emperor] vassals:");
+        for it in self.snapshot().vassals {
+            let VassalView {
+                name,
+                pid,
+                state,
+                respawns,
+                ..
+            } = it;
+            self.say(&format!(
+                "[emperor] vassal: {name} pid: {pid} state: {state} respawns: {respawns}"
+            ));
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: process::this().as_raw(),
+            started: self.started,
+            sources: self.sources.iter().map(|it| it.shown.clone()).collect(),
+            vassals: snapshot::vassals(&self.realm, &self.sources),
+        }
+    }
+
+    fn answer(&mut self, request: Request) -> Response {
+        match request {
+            Request::List => Response {
+                emperor: Some(self.snapshot()),
+                ..Response::done()
+            },
+            Request::Status { name, lines } => self.show_vassal(&name, lines),
+            Request::Reload { name } => self.wish_for(&name, Wish::Reload),
+            Request::Stop { name } => self.wish_for(&name, Wish::Stop),
+            Request::Start { name } => self.wish_for(&name, Wish::Start),
+            Request::Rescan => {
+                self.look();
+                Response::done()
+            }
+        }
+    }
+
+    fn wish_for(&mut self, name: &str, wish: fn(Name) -> Wish) -> Response {
+        self.tell(Event::Wish(wish(name.into())));
+        self.show_vassal(name, 0)
+    }
+
+    fn show_vassal(&self, name: &str, lines: usize) -> Response {
+        let Some(mut view) = snapshot::vassal(&self.realm, &self.sources, &name.into()) else {
+            return Response::refused(format!("there is no vassal {name}"));
+        };
+        view.log = self.outputs.last(&name.into(), lines);
+        Response {
+            vassal: Some(view),
+            ..Response::done()
+        }
+    }
+
+    fn report(&self, name: &Name, report: &Report) {
+        let line = self.with_date(&report.line(name));
+        match report.is_trouble() {
+            true => tracing::warn!("{line}"),
+            false => tracing::info!("{line}"),
+        }
+    }
+
+    fn say(&self, line: &str) {
+        tracing::info!("{}", self.with_date(line));
+    }
+
+    /// The emperor's lines have a date in uWSGI's log, whatever `log-date` says.
+    fn with_date(&self, line: &str) -> String {
+        match self.dated {
+            true => line.to_owned(),
+            false => format!("{} - {line}", local_ctime()),
+        }
+    }
+}
+
+fn settings(loaded: &Loaded) -> Settings {
+    let options = &loaded.options;
+    let emperor = &options.emperor;
+    let millis = |number: u32| Duration::from_millis(number.into());
+    let seconds = |number: u32| Duration::from_secs(number.into());
+    let base = millis(emperor.emperor_throttle);
+    let growing = !emperor.emperor_no_blacklist;
+    let default = Settings::default();
+    let mercy_is_given = loaded.entries.iter().any(|it| it.key == "reload-mercy");
+    Settings {
+        throttle: Throttle {
+            base,
+            factor: if growing { 2.0 } else { 1.0 },
+            cap: match growing {
+                true => millis(emperor.emperor_max_throttle).max(base),
+                false => base,
+            },
+            ..default.throttle
+        },
+        mercy: match mercy_is_given {
+            true => seconds(options.control.reload_mercy),
+            false => default.mercy,
+        },
+        heartbeat: seconds(emperor.emperor_required_heartbeat),
+        tolerance: seconds(emperor.emperor_curse_tolerance),
+    }
+}

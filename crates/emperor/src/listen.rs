@@ -1,0 +1,75 @@
+//! Sockets of the emperor itself, in the runtime.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use uwgate_sys::listener::{Address, Listener};
+
+/// So many clients of one socket are served at a time; others wait in its queue.
+const CLIENTS: usize = 16;
+
+/// How long a client may take for all it wants.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to leave the queue alone when the process has no file descriptors left.
+const OUT_OF_RESOURCES: Duration = Duration::from_millis(250);
+
+/// A listening socket.
+pub(crate) enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Who came in.
+pub(crate) enum Client {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Door {
+    /// A second handle of the socket. Must be called in a runtime.
+    pub(crate) fn new(listener: &Listener) -> io::Result<Self> {
+        let fd = listener.try_clone()?.fd;
+        Ok(match listener.address {
+            Address::Tcp(_) => Self::Tcp(TcpListener::from_std(fd.into())?),
+            Address::Unix(_) | Address::Abstract(_) => {
+                Self::Unix(UnixListener::from_std(fd.into())?)
+            }
+        })
+    }
+
+    async fn accept(&self) -> io::Result<Client> {
+        Ok(match self {
+            Self::Tcp(door) => Client::Tcp(door.accept().await?.0),
+            Self::Unix(door) => Client::Unix(door.accept().await?.0),
+        })
+    }
+}
+
+/// Serves whoever comes, for ever.
+pub(crate) async fn accept<F>(door: Door, serve: impl Fn(Client) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(CLIENTS));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        match door.accept().await {
+            Ok(client) => {
+                let serving = serve(client);
+                tokio::spawn(async move {
+                    let _ = timeout(PATIENCE, serving).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!("[emperor] cannot accept a client: {error}");
+                tokio::time::sleep(OUT_OF_RESOURCES).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Directories and patterns: vassals that are files.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+use uwgate_config::options::Emperor;
+
+use super::Teller;
+use super::file::{Rules, by_name};
+use super::notice::Watch;
+use crate::race::{First, race};
+use crate::spec::{ConfigFrom, VassalSpec};
+
+/// Where the files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Directly in a directory.
+    Directory(PathBuf),
+    /// Wherever a pattern matches.
+    Pattern(String),
+}
+
+impl Place {
+    /// # Errors
+    /// When the name is empty.
+    pub(super) fn directory(name: &str) -> Result<Self, String> {
+        match name {
+            "" => Err("emperor has no directory".into()),
+            name => Ok(Self::Directory(absolute(Path::new(name)))),
+        }
+    }
+
+    /// # Errors
+    /// When it is no pattern.
+    pub(super) fn pattern(pattern: &str) -> Result<Self, String> {
+        glob::Pattern::new(pattern).map_err(|error| format!("emperor = {pattern}: {error}"))?;
+        Ok(Self::Pattern(pattern.to_owned()))
+    }
+
+    fn find(&self, rules: &Rules) -> io::Result<Vec<VassalSpec>> {
+        let mut set = match self {
+            Self::Directory(directory) => in_directory(directory, rules)?,
+            Self::Pattern(pattern) => by_pattern(pattern, rules),
+        };
+        by_name(&mut set);
+        Ok(set)
+    }
+
+    /// Whose entries can change what [`find`](Self::find) finds: where the files are, and where links lead to. Of a
+    /// pattern, those that could hold more as well; what is deeper is left to the scan.
+    fn directories(&self, set: &[VassalSpec]) -> BTreeSet<PathBuf> {
+        let mut directories = self.own_directories(set);
+        directories.extend(set.iter().filter_map(link_target));
+        directories
+    }
+
+    fn own_directories(&self, set: &[VassalSpec]) -> BTreeSet<PathBuf> {
+        match self {
+            Self::Directory(directory) => BTreeSet::from([directory.clone()]),
+            Self::Pattern(pattern) => {
+                let parents = set
+                    .iter()
+                    .filter_map(|spec| Some(Path::new(spec.name.as_str()).parent()?.to_owned()));
+                let above = Path::new(pattern).parent().and_then(Path::to_str);
+                let more = above.and_then(|above| glob::glob(above).ok());
+                let more = more.into_iter().flatten().filter_map(Result::ok);
+                parents.chain(more).map(|it| absolute(&it)).collect()
+            }
+        }
+    }
+}
+
+/// The directory of the file that a link leads to.
+fn link_target(spec: &VassalSpec) -> Option<PathBuf> {
+    let path = spec.directory.join(spec.name.as_str());
+    let is_link = fs::symlink_metadata(&path).is_ok_and(|it| it.is_symlink());
+    let target = is_link.then(|| fs::canonicalize(&path).ok()).flatten()?;
+    Some(target.parent()?.to_owned())
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn in_directory(directory: &Path, rules: &Rules) -> io::Result<Vec<VassalSpec>> {
+    let mut set = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let Some(name) = name.to_str() else { continue };
+        // One that is gone by now is none.
+        set.extend(rules.vassal(directory, name).ok().flatten());
+    }
+    Ok(set)
+}
+
+/// As in uWSGI the name of such a vassal is the whole path.
+fn by_pattern(pattern: &str, rules: &Rules) -> Vec<VassalSpec> {
+    let found = glob::glob(pattern).into_iter().flatten();
+    let paths = found.filter_map(Result::ok);
+    paths
+        .filter_map(|path| {
+            let path = absolute(&path);
+            let (directory, file) = (path.parent()?, path.file_name()?.to_str()?);
+            let spec = rules.vassal(directory, file).ok()??;
+            Some(VassalSpec {
+                name: path.to_str()?.into(),
+                config: ConfigFrom::File { path: path.clone() },
+                ..spec
+            })
+        })
+        .collect()
+}
+
+/// A change is often several (an editor writes, moves and touches): nothing is said of a file until it has been at
+/// rest for so long.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// But a file that never rests is looked at that often all the same.
+const RESTLESS: Duration = Duration::from_millis(500);
+
+/// The source of files.
+pub(super) struct Files {
+    place: Place,
+    rules: Rules,
+    every: Duration,
+}
+
+impl Files {
+    pub(super) fn new(place: Place, options: &Emperor) -> Self {
+        Self {
+            place,
+            rules: Rules::new(options),
+            every: Duration::from_secs(options.emperor_freq.max(1).into()),
+        }
+    }
+
+    pub(super) fn spawn(self, teller: Teller) -> Result<JoinHandle<()>, String> {
+        let set = self.place.find(&self.rules);
+        let set = set.map_err(|error| match &self.place {
+            Place::Directory(directory) => format!("emperor = {}: {error}", directory.display()),
+            Place::Pattern(pattern) => format!("emperor = {pattern}: {error}"),
+        })?;
+        Ok(tokio::spawn(self.follow(teller, set)))
+    }
+
+    /// Tells for ever.
+    async fn follow(self, teller: Teller, first: Vec<VassalSpec>) {
+        let mut watch = Watch::new(self.place.directories(&first));
+        // What came between the look and the watch.
+        let mut told = self.look(&mut watch, &teller, &first, false);
+        loop {
+            let scan = Instant::now() + self.next_scan(&watch);
+            let asked = race(teller.look.notified(), sleep_until(scan));
+            if let First::One(()) = race(watch.changed(), asked).await {
+                watch.rest(SETTLE, RESTLESS).await;
+            }
+            told = self.look(&mut watch, &teller, &told, true);
+        }
+    }
+
+    /// Where the kernel tells of every change there is nothing to look for; one look a minute is the net under it.
+    fn next_scan(&self, watch: &Watch) -> Duration {
+        match watch.is_complete() {
+            true => self.every.max(Duration::from_secs(60)),
+            false => self.every,
+        }
+    }
+
+    /// Finds the vassals of now, and tells if they are others than those told before.
+    fn look(
+        &self,
+        watch: &mut Watch,
+        teller: &Teller,
+        told: &[VassalSpec],
+        only_news: bool,
+    ) -> Vec<VassalSpec> {
+        let set = match self.place.find(&self.rules) {
+            Ok(set) => set,
+            Err(error) => {
+                watch.lost(&error);
+                return told.to_vec();
+            }
+        };
+        watch.cover(self.place.directories(&set));
+        if !only_news || set != told {
+            teller.tell(set.clone());
+        }
+        set
+    }
+}

@@ -1,0 +1,139 @@
+//! From options to an emperor that lives.
+
+use std::fs;
+use std::io;
+
+use uwgate_config::{Loaded, Options};
+use uwgate_server::background::Background;
+use uwgate_server::station::Station;
+use uwgate_server::title::Part;
+use uwgate_sys::process;
+use uwgate_sys::signals::Signal;
+
+use crate::control;
+use crate::emperor::{Emperor, Servers};
+use crate::happenings::Happenings;
+use crate::source::Source;
+use crate::stats;
+
+/// Whether the options ask for an emperor.
+pub fn is_asked(options: &Options) -> bool {
+    !options.emperor.emperor.is_empty()
+}
+
+/// Exit codes.
+const CLEAN: i32 = 0;
+const FAILED: i32 = 1;
+
+/// Runs an emperor until it is told to stop. Returns the process's exit code.
+pub fn run(loaded: &Loaded, mut background: Background) -> i32 {
+    match start(loaded, &mut background) {
+        Ok(()) => CLEAN,
+        Err(problems) => {
+            for problem in &problems {
+                tracing::error!("{problem}");
+            }
+            FAILED
+        }
+    }
+}
+
+/// Signals that wait until they can be obeyed.
+const AWAITED: [Signal; 8] = [
+    Signal::HUP,
+    Signal::TERM,
+    Signal::INT,
+    Signal::QUIT,
+    Signal::USR1,
+    Signal::USR2,
+    Signal::WINCH,
+    Signal::URG,
+];
+
+fn start(loaded: &Loaded, background: &mut Background) -> Result<(), Vec<String>> {
+    let options = &loaded.options;
+    let one = |problem: String| vec![problem];
+    let system = |error: io::Error| vec![error.to_string()];
+    is_nothing_else(options)?;
+    let sources = Source::all(options)?;
+    uwgate_sys::signals::block(&AWAITED).map_err(system)?;
+    let mut station = Station::open(options, Part::Emperor, background).map_err(one)?;
+    tracing::info!("*** starting uWSGI Emperor ***");
+    make_room();
+    let servers = bind(options, &station)?;
+    write_pid(options).map_err(one)?;
+    station.settle(options).map_err(one)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(system)?;
+    let result = runtime.block_on(async {
+        let happenings =
+            Happenings::subscribe(options.emperor.emperor_graceful_shutdown).map_err(system)?;
+        let emperor = Emperor::new(loaded, sources, station, servers, happenings)?;
+        // What came meanwhile is handled now.
+        uwgate_sys::signals::unblock_all();
+        emperor.live().await;
+        Ok(())
+    });
+    if let Some(pidfile) = &options.emperor.emperor_pidfile {
+        let _ = fs::remove_file(&pidfile.value);
+    }
+    result
+}
+
+/// An emperor serves no requests itself: one program that stops for another's fault is not what it is for.
+fn is_nothing_else(options: &Options) -> Result<(), Vec<String>> {
+    let sockets = options.sockets.sockets.first().map(|it| &it.origin);
+    let python = &options.python;
+    let app = python.module.as_ref().map(|it| &it.origin);
+    let app = app.or(python.wsgi_file.as_ref().map(|it| &it.origin));
+    let app = app.or(python.mount.first().map(|it| &it.origin));
+    let problems: Vec<String> = [(sockets, "a socket"), (app, "an application")]
+        .into_iter()
+        .filter_map(|(origin, what)| {
+            Some(format!(
+                "{}: an emperor does not serve requests itself, so it has no use for {what}: write it into a vassal's file",
+                origin?
+            ))
+        })
+        .collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(problems),
+    }
+}
+
+/// Hundreds of vassals are a few descriptors each.
+fn make_room() {
+    let limit = process::open_files();
+    if let Some(hard) = limit.hard
+        && limit.soft.is_some_and(|soft| soft < hard)
+    {
+        let _ = process::set_open_files(hard);
+    }
+}
+
+fn bind(options: &Options, station: &Station) -> Result<Servers, Vec<String>> {
+    let owner = station.identity().map(|it| (it.uid, it.gid));
+    let stats = options.emperor.emperor_stats.iter();
+    let stats: Result<_, _> = stats
+        .map(|asked| stats::Server::bind(asked, options, owner))
+        .collect();
+    let path = control::path(&options.emperor, &options.control);
+    let control = path.map(|path| control::Server::bind(&path, owner));
+    let one = |problem| vec![problem];
+    Ok(Servers {
+        stats: stats.map_err(one)?,
+        control: control.transpose().map_err(one)?,
+    })
+}
+
+fn write_pid(options: &Options) -> Result<(), String> {
+    let Some(pidfile) = &options.emperor.emperor_pidfile else {
+        return Ok(());
+    };
+    fs::write(&pidfile.value, format!("{}\n", process::this()))
+        .map_err(|error| format!("{}: emperor-pidfile: {error}", pidfile.origin))
+}

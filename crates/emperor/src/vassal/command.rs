@@ -1,0 +1,200 @@
+//! The command line and the environment of a vassal, as uWSGI makes them.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use uwgate_config::Options;
+use uwgate_config::options::Emperor;
+use uwgate_server::environment::environment;
+use uwgate_sys::process::{SELF, Signal, Spawn};
+
+use crate::spec::{ConfigFrom, VassalSpec};
+
+/// How all vassals are started.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    program: OsString,
+    /// Before and after the vassal's own configuration.
+    before: Vec<OsString>,
+    after: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+/// The vassal's ends of what leads to it.
+pub(super) struct Ends {
+    pub(super) stdin: OwnedFd,
+    pub(super) printed: OwnedFd,
+    pub(super) dialogue: OwnedFd,
+    pub(super) config: Option<OwnedFd>,
+}
+
+/// Where the vassal finds the dialogue, and its configuration.
+const DIALOGUE: RawFd = 3;
+const CONFIG: RawFd = 4;
+
+impl Manner {
+    pub(crate) fn new(options: &Options) -> Self {
+        let Emperor {
+            vassal_set,
+            vassals_include,
+            vassals_include_before,
+            vassals_inherit,
+            vassals_inherit_before,
+            emperor_wrapper,
+            ..
+        } = &options.emperor;
+        let pairs = |name: &str, values: Vec<&OsStr>| -> Vec<OsString> {
+            let pair = |value: &OsStr| [name.into(), value.to_owned()];
+            values.into_iter().flat_map(pair).collect()
+        };
+        let paths = |paths: &'_ [uwgate_config::Located<std::path::PathBuf>]| -> Vec<OsString> {
+            paths.iter().map(|it| absolute(&it.value)).collect()
+        };
+        let of = |name: &str, values: &[OsString]| {
+            pairs(name, values.iter().map(OsString::as_os_str).collect())
+        };
+        let set: Vec<OsString> = vassal_set
+            .iter()
+            .map(|it| it.value.clone().into())
+            .collect();
+        let mut before = of("--inherit", &paths(vassals_inherit_before));
+        before.extend(of("--include", &paths(vassals_include_before)));
+        before.extend(of("--set", &set));
+        let mut after = of("--inherit", &paths(vassals_inherit));
+        after.extend(of("--include", &paths(vassals_include)));
+        let wrapper = emperor_wrapper.as_ref().map(|it| it.value.clone().into());
+        Self {
+            program: wrapper.unwrap_or_else(|| SELF.into()),
+            before,
+            after,
+            environment: inherited(environment(&options.python)),
+        }
+    }
+
+    /// What becomes the vassal.
+    ///
+    /// # Errors
+    /// When the process has no descriptors left.
+    pub(super) fn command(&self, spec: &VassalSpec, ends: Ends) -> io::Result<Spawn> {
+        let Ends {
+            stdin,
+            printed,
+            dialogue,
+            config,
+        } = ends;
+        let mut env = self.environment.clone();
+        let mut var = |name: &str, value: OsString| env.push((name.into(), value));
+        var("UWSGI_VASSALS_DIR", spec.directory.clone().into());
+        var("UWSGI_EMPEROR_FD", DIALOGUE.to_string().into());
+        let mut fds = vec![
+            (stdin, 0),
+            (printed.try_clone()?, 1),
+            (printed, 2),
+            (dialogue, DIALOGUE),
+        ];
+        if let Some(config) = config {
+            var("UWSGI_EMPEROR_FD_CONFIG", CONFIG.to_string().into());
+            fds.push((config, CONFIG));
+        }
+        let mut args = self.before.clone();
+        args.extend(own(spec));
+        args.extend(self.after.iter().cloned());
+        let named = (self.program == SELF).then(|| "uwgate".into());
+        Ok(Spawn {
+            arg0: named,
+            args,
+            env: Some(env),
+            fds,
+            cwd: Some(spec.directory.clone()),
+            process_group: true,
+            death_signal: Some(Signal::KILL),
+            ..Spawn::new(self.program.clone())
+        })
+    }
+}
+
+fn absolute(path: &Path) -> OsString {
+    let absolute = std::path::absolute(path);
+    absolute.map_or_else(|_| path.into(), Into::into)
+}
+
+/// The option for the vassal's own configuration, chosen by its ending.
+fn own(spec: &VassalSpec) -> [OsString; 2] {
+    match &spec.config {
+        ConfigFrom::File { path } => [option(&path.to_string_lossy()).into(), path.into()],
+        ConfigFrom::Bytes { suffix, .. } => {
+            let name = format!("emperor://{}", spec.name);
+            [option(&format!(".{suffix}")).into(), name.into()]
+        }
+    }
+}
+
+fn option(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("ini") => "--ini",
+        Some("yml" | "yaml") => "--yaml",
+        Some("json" | "js") => "--json",
+        Some("xml") => "--xml",
+        _ => "--config",
+    }
+}
+
+/// What is the emperor's own: a vassal that took these for its options would be an emperor itself.
+const OWN: [&[u8]; 4] = [
+    b"UWSGI_EMPEROR",
+    b"UWGATE_EMPEROR",
+    b"UWSGI_VASSALS_DIR",
+    b"UWSGI_RELOADS",
+];
+
+/// As in uWSGI, `UWSGI_VASSAL_X` is the vassal's `UWSGI_X`.
+fn inherited(environment: Vec<(OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let own = |name: &OsString| OWN.iter().any(|own| name.as_bytes().starts_with(own));
+    let rename = |(name, value): (OsString, OsString)| {
+        let for_vassals = name.as_bytes().strip_prefix(b"UWSGI_VASSAL_");
+        let renamed = for_vassals.map(|rest| {
+            let mut name = OsString::from("UWSGI_");
+            name.push(OsStr::from_bytes(rest));
+            name
+        });
+        (renamed.unwrap_or(name), value)
+    };
+    let kept = environment.into_iter().filter(|(name, _)| !own(name));
+    kept.map(rename).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endings_choose_the_option() {
+        for (name, expected) in [
+            ("a.ini", "--ini"),
+            ("a.b.yml", "--yaml"),
+            ("a.js", "--json"),
+            ("a.conf", "--config"),
+            ("a", "--config"),
+        ] {
+            assert_eq!(option(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_emperors_stays_with_it() {
+        let pairs = [
+            ("UWSGI_EMPEROR", "/x"),
+            ("UWSGI_VASSAL_SOCKET", ":1"),
+            ("PATH", "/bin"),
+            ("UWSGI_RELOADS", "3"),
+        ];
+        let pairs = pairs.map(|(name, value)| (name.into(), value.into()));
+        let expected: Vec<(OsString, OsString)> = [("UWSGI_SOCKET", ":1"), ("PATH", "/bin")]
+            .map(|(name, value)| (name.into(), value.into()))
+            .into();
+        assert_eq!(inherited(pairs.into()), expected);
+    }
+}

@@ -1,0 +1,79 @@
+//! What an order comes to: a process, a byte, a signal.
+
+mod command;
+mod dialogue;
+mod door;
+mod output;
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use tokio::sync::mpsc::UnboundedSender;
+use uwgate_sys::process::Pid;
+
+use self::command::Ends;
+pub(crate) use self::command::Manner;
+use self::dialogue::Dialogue;
+pub(crate) use self::door::Door;
+pub(crate) use self::output::Outputs;
+use crate::happenings::Happening;
+use crate::reconcile::ToVassal;
+use crate::spec::{ConfigFrom, VassalSpec};
+
+/// The emperor's ends of what leads to the live process of a vassal.
+pub(crate) struct Line {
+    dialogue: Dialogue,
+    /// On which it gets its configuration.
+    config: Option<OwnedFd>,
+}
+
+/// Starts a vassal. `printed` gets what it prints, `stdin` is its standard input.
+///
+/// # Errors
+/// Why there is no process.
+pub(crate) fn start(
+    manner: &Manner,
+    spec: &VassalSpec,
+    life: u64,
+    (stdin, printed): (OwnedFd, OwnedFd),
+    sender: &UnboundedSender<Happening>,
+) -> io::Result<(Pid, Line)> {
+    let (dialogue, theirs) = dialogue::pair()?;
+    let (config, their_config) = match &spec.config {
+        ConfigFrom::File { .. } => (None, None),
+        ConfigFrom::Bytes { .. } => {
+            let (ours, theirs) = dialogue::pair()?;
+            (Some(ours), Some(theirs))
+        }
+    };
+    // What a text needs is in the socket before anybody waits for it.
+    if let (Some(config), ConfigFrom::Bytes { text, .. }) = (&config, &spec.config) {
+        dialogue::send_config(config, text)?;
+    }
+    let ends = Ends {
+        stdin,
+        printed,
+        dialogue: theirs,
+        config: their_config,
+    };
+    let pid = manner.command(spec, ends)?.spawn()?;
+    let dialogue = Dialogue::follow(dialogue, spec.name.clone(), life, sender.clone())?;
+    Ok((pid, Line { dialogue, config }))
+}
+
+impl Line {
+    /// # Errors
+    /// When it cannot hear any more.
+    pub(crate) fn say(&self, word: ToVassal) -> io::Result<()> {
+        self.dialogue.say(word.byte())
+    }
+
+    /// # Errors
+    /// When there is no way for it, or nobody reads.
+    pub(crate) fn send_config(&self, spec: &VassalSpec) -> io::Result<()> {
+        match (&self.config, &spec.config) {
+            (Some(config), ConfigFrom::Bytes { text, .. }) => dialogue::send_config(config, text),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The emperor, seen from a vassal: the dialogue on `UWSGI_EMPEROR_FD`, a byte at a time and uWSGI's own bytes.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use uwgate_config::Options;
+use uwgate_sys::clock::{Millis, coarse_now};
+use uwgate_sys::process;
+
+use super::happenings::{Happening, Happenings};
+use super::wish::Wish;
+use super::{Launcher, Master};
+
+/// The variable that names the descriptor.
+const VARIABLE: &str = "UWSGI_EMPEROR_FD";
+
+/// Whether this instance is a vassal.
+pub(crate) fn is_there() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
+
+/// What a vassal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    Spawned = 1,
+    Accepting = 5,
+    Loyal = 17,
+    Heartbeat = 26,
+}
+
+/// The way to the emperor, if there is one.
+#[derive(Debug, Default)]
+pub(super) struct Lord {
+    socket: Option<Arc<UnixStream>>,
+    /// Seconds between signs of life.
+    every: Option<Duration>,
+    next: Option<Millis>,
+    is_loyal: bool,
+}
+
+impl Lord {
+    /// The descriptor that the emperor has given, or a former self has left.
+    pub(super) fn find(left: Option<OwnedFd>) -> Option<OwnedFd> {
+        if left.is_some() {
+            return left;
+        }
+        let number: RawFd = std::env::var(VARIABLE).ok()?.parse().ok()?;
+        match process::inherited(number) {
+            Ok(fd) => {
+                tracing::info!("*** has_emperor mode detected (fd: {number}) ***");
+                Some(fd)
+            }
+            Err(error) => {
+                tracing::warn!("{VARIABLE} = {number}: {error}; going on without an emperor");
+                None
+            }
+        }
+    }
+
+    /// Listens to it from now on.
+    pub(super) fn follow(fd: Option<OwnedFd>, happenings: &Happenings) -> io::Result<Self> {
+        let Some(fd) = fd else {
+            return Ok(Self::default());
+        };
+        uwgate_sys::socket::set_nonblocking(fd.as_fd(), true)?;
+        let socket = Arc::new(UnixStream::from_std(fd.into())?);
+        let (reader, sender) = (Arc::clone(&socket), happenings.sender());
+        tokio::spawn(async move {
+            while let Some(byte) = hear(&reader).await {
+                let _ = sender.send(Happening::Emperor(Some(byte)));
+            }
+            let _ = sender.send(Happening::Emperor(None));
+        });
+        Ok(Self {
+            socket: Some(socket),
+            ..Self::default()
+        })
+    }
+
+    /// Takes over a configuration.
+    pub(super) fn renew(&mut self, options: &Options) {
+        let every = options.emperor.heartbeat;
+        let every = (every > 0).then(|| Duration::from_secs(every.into()));
+        if self.socket.is_some() && every != self.every {
+            self.next = every.map(|_| coarse_now());
+            self.every = every;
+        }
+    }
+
+    /// The master is there.
+    pub(super) fn spawned(&self) {
+        self.say(Word::Spawned);
+    }
+
+    /// Requests are accepted (again).
+    pub(super) fn accepting(&self) {
+        self.say(Word::Accepting);
+    }
+
+    /// Whether it has still to be told that a request was served.
+    pub(super) fn waits_for_loyalty(&self) -> bool {
+        self.socket.is_some() && !self.is_loyal
+    }
+
+    fn loyal(&mut self) {
+        self.is_loyal = true;
+        tracing::info!("announcing my loyalty to the Emperor...");
+        self.say(Word::Loyal);
+    }
+
+    /// When the next sign of life is due.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.next
+    }
+
+    /// Gives it, if it is time to.
+    pub(super) fn handle_time(&mut self, now: Millis) {
+        if let (Some(every), Some(next)) = (self.every, self.next)
+            && next <= now
+        {
+            self.next = Some(now + every);
+            self.say(Word::Heartbeat);
+        }
+    }
+
+    /// For a successor.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    fn lost(&mut self) {
+        self.socket = None;
+        self.next = None;
+    }
+
+    /// An emperor that does not read will find out by other means.
+    fn say(&self, word: Word) {
+        if let Some(socket) = &self.socket {
+            // Not through the runtime, which does not know at once that there is room.
+            let _ = uwgate_sys::socket::send(socket.as_fd(), &[word as u8]);
+        }
+    }
+}
+
+/// The next byte; `None` at the end.
+async fn hear(socket: &UnixStream) -> Option<u8> {
+    loop {
+        socket.readable().await.ok()?;
+        let mut byte = [0];
+        match socket.try_read(&mut byte) {
+            Ok(0) => return None,
+            Ok(_) => return byte.first().copied(),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+impl<L: Launcher> Master<'_, L> {
+    /// The emperor has said something, or is gone. The words are uWSGI's.
+    pub(super) fn heard_emperor(&mut self, byte: Option<u8>) {
+        let Some(byte) = byte else {
+            self.lord.lost();
+            tracing::error!("lost connection with my emperor !!!");
+            return self.grant(Wish::Stop);
+        };
+        tracing::info!("received message {byte} from emperor");
+        match byte {
+            0 => self.grant(Wish::Kill),
+            1 => self.grant(Wish::Reload),
+            2 => self.grant(Wish::Stop),
+            _ => {}
+        }
+    }
+
+    fn has_served(&self) -> bool {
+        let mut books = self.generations.iter().flat_map(super::Generation::books);
+        books.any(|book| book.total().requests > 0)
+    }
+
+    /// Tells the emperor once a request was served.
+    pub(super) fn show_loyalty(&mut self) {
+        if self.lord.waits_for_loyalty() && self.has_served() {
+            self.lord.loyal();
+        }
+    }
+}

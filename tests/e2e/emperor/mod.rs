@@ -1,0 +1,219 @@
+//! The emperor and its vassals. Both sides speak uWSGI's dialogue, so every pairing is tested: ours over ours, ours
+//! over a real uWSGI, a real uWSGI over ours, and, as the judge of the test, uWSGI over itself.
+
+mod life;
+mod trouble;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use crate::support::process::Process;
+use crate::support::wait::{PATIENCE, until, until_true};
+use crate::support::{Address, Kind, TempDir, paths};
+
+/// Writes one test body for each pairing of an emperor and its vassals.
+macro_rules! pairings {
+    ($(#[$doc:meta])* fn $name:ident($realm:ident) $body:block) => {
+        $(#[$doc])*
+        mod $name {
+            use super::*;
+
+            fn body($realm: Realm) $body
+
+            #[test]
+            fn uwgate_over_uwgate() {
+                body(Realm::new(Kind::Uwgate, Kind::Uwgate));
+            }
+
+            #[test]
+            fn uwgate_over_uwsgi() {
+                body(Realm::new(Kind::Uwgate, Kind::Uwsgi));
+            }
+
+            #[test]
+            fn uwsgi_over_uwgate() {
+                body(Realm::new(Kind::Uwsgi, Kind::Uwgate));
+            }
+
+            #[test]
+            fn uwsgi_over_uwsgi() {
+                body(Realm::new(Kind::Uwsgi, Kind::Uwsgi));
+            }
+        }
+    };
+}
+use pairings;
+
+/// An emperor to be: its vassals' directory and its options.
+struct Realm {
+    emperor: Kind,
+    vassals: Kind,
+    dir: TempDir,
+    options: Vec<String>,
+}
+
+impl Realm {
+    fn new(emperor: Kind, vassals: Kind) -> Self {
+        let dir = TempDir::new();
+        fs::create_dir(dir.join("vassals")).expect("a new directory");
+        Self {
+            emperor,
+            vassals,
+            dir,
+            options: Vec::new(),
+        }
+    }
+
+    fn ours() -> Self {
+        Self::new(Kind::Uwgate, Kind::Uwgate)
+    }
+
+    fn option(mut self, name: &str, value: impl ToString) -> Self {
+        self.options
+            .extend([format!("--{name}"), value.to_string()]);
+        self
+    }
+
+    fn start(self) -> Emperor {
+        let Self {
+            emperor,
+            vassals,
+            dir,
+            mut options,
+        } = self;
+        if emperor != vassals {
+            let program = vassals.program();
+            options.extend(["--emperor-wrapper".into(), program.display().to_string()]);
+        }
+        let mut command = emperor.command();
+        command
+            .arg("--emperor")
+            .arg(dir.join("vassals"))
+            .args(["--emperor-freq", "1"])
+            .arg("--emperor-pidfile")
+            .arg(dir.join("e.pid"))
+            .args(options)
+            .current_dir(&*dir);
+        let process = Process::start(command, &dir.join("emperor.log"));
+        Emperor { process, dir }
+    }
+}
+
+/// A running emperor.
+struct Emperor {
+    // Fields are dropped in this order: first the process, then its directory.
+    process: Process,
+    dir: TempDir,
+}
+
+/// Says which version of its configuration it runs, and in which process.
+const APP: &str = "import os\n\
+    def application(environ, start_response):\n\
+    \x20   start_response('200 OK', [('Content-Type', 'text/plain')])\n\
+    \x20   return [('%s %s' % (os.environ.get('VERSION'), os.getpid())).encode()]\n";
+
+impl Emperor {
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.join("vassals").join(name)
+    }
+
+    fn socket(&self, name: &str) -> Address {
+        Address::Unix(self.dir.join(format!("{name}.sock")))
+    }
+
+    /// The configuration of a vassal that answers with `version`.
+    fn config(&self, name: &str, version: &str) -> String {
+        let app = self.dir.write("app.py", APP);
+        format!(
+            "[uwsgi]\nhttp-socket = {}\nmaster = true\nneed-app = true\nwsgi-file = {}\nenv = VERSION={version}\n",
+            self.socket(name),
+            app.display()
+        )
+    }
+
+    /// Puts a configuration there as editors and deployments do: written beside, then moved.
+    fn put(&self, name: &str, text: &str) {
+        let beside = self.dir.write(&format!("{name}.new"), text);
+        fs::rename(beside, self.file(name)).expect("a file can be moved");
+    }
+
+    fn add(&self, name: &str, version: &str) {
+        self.put(name, &self.config(name, version));
+    }
+
+    /// What the vassal answers, if it does.
+    fn ask(&self, name: &str) -> Option<String> {
+        let mut connection = self.socket(name).connect().ok()?;
+        connection.set_timeout(PATIENCE).ok()?;
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        connection.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        Some(body.to_owned())
+    }
+
+    /// Waits until the vassal answers with this version.
+    fn wait_for_version(&self, name: &str, version: &str) {
+        until_true(&format!("version {version} of {name}"), || {
+            self.ask(name)
+                .is_some_and(|text| text.starts_with(&format!("{version} ")))
+        });
+    }
+
+    fn log(&self) -> String {
+        self.process.log()
+    }
+
+    fn wait_for_log(&self, text: &str) {
+        until_true(&format!("{text:?} in the log"), || {
+            self.log().contains(text)
+        });
+    }
+
+    fn count_in_log(&self, text: &str) -> usize {
+        self.log().matches(text).count()
+    }
+
+    /// Asks the control socket and gives the answer.
+    fn control(&self, request: &str) -> serde_json::Value {
+        use std::io::{BufRead, BufReader};
+
+        let path = self.dir.join("e.pid.ctl");
+        let mut socket = until("the control socket", || {
+            std::os::unix::net::UnixStream::connect(&path).ok()
+        });
+        writeln!(socket, "{request}").expect("a request can be sent");
+        let mut line = String::new();
+        BufReader::new(socket)
+            .read_line(&mut line)
+            .expect("an answer");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    fn status(&self, name: &str) -> serde_json::Value {
+        self.control(&format!("{{\"do\":\"status\",\"name\":\"{name}\"}}"))["vassal"].take()
+    }
+
+    /// Waits until the emperor says that the vassal is in this state.
+    fn wait_for_state(&self, name: &str, state: &str) {
+        until_true(&format!("{name} to be {state}"), || {
+            self.status(name)["state"] == state
+        });
+    }
+
+    fn pid(&self, name: &str) -> u32 {
+        let pid = self.status(name)["pid"].as_u64().expect("a pid");
+        u32::try_from(pid).expect("a pid")
+    }
+}
+
+fn there(path: &Path) -> bool {
+    path.exists()
+}
+
+fn hello() -> PathBuf {
+    paths::app("hello.py")
+}
