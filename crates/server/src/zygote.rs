@@ -118,7 +118,7 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
     if !lazy {
         warn_about_threads();
         nursery.settle();
-        allocator::give_back();
+        share_memory();
     }
     let apps = load.apps();
     master.send(&FromZygote::Loaded { apps }.encode(), &[])?;
@@ -153,6 +153,15 @@ impl Load {
             Self::InWorker { .. } => 0,
         }
     }
+}
+
+/// Leaves the memory in a state in which the workers write to as little of it as possible.
+fn share_memory() {
+    // The workers' settings; changed in each of them it would touch what is free all over the memory.
+    allocator::settle();
+    allocator::give_back();
+    let holes = allocator::fill_holes();
+    tracing::debug!("filled {} KiB of holes in the memory", holes / 1024);
 }
 
 /// The next order; `None` when the master is gone.
