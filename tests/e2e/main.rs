@@ -46,5 +46,6 @@ mod surroundings;
 mod upgrades;
 mod uwsgi_protocol;
 mod waiting_room;
+mod warm_up;
 mod wsgi_input;
 mod wsgi_responses;

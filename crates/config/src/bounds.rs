@@ -5,6 +5,9 @@ use crate::finding::{Finding, Severity};
 use crate::options::{CheaperAlgo, Options};
 use crate::table::Row;
 
+/// So many threads start within moments, and still end when they are told to.
+const MOST_THREADS: u32 = 4096;
+
 /// What cannot be (errors), and what counts as another value (warnings).
 pub(crate) fn contradictions(options: &Options, known: &[(&Entry, &Row)]) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -30,6 +33,16 @@ pub(crate) fn contradictions(options: &Options, known: &[(&Entry, &Row)]) -> Vec
                 &format!("write {counts}"),
             );
         }
+    }
+    if workers.threads > MOST_THREADS {
+        say(
+            Severity::Error,
+            "threads",
+            format!(
+                "more than {MOST_THREADS} threads in one process wait for each other longer than they work"
+            ),
+            "write fewer, and more processes",
+        );
     }
     let is_busyness = cheaper.cheaper_algo == CheaperAlgo::Busyness;
     if is_busyness && cheaper.cheaper_busyness_min >= cheaper.cheaper_busyness_max {

@@ -29,6 +29,7 @@ mod suggest;
 pub mod table;
 mod trust;
 mod value;
+mod warm_up;
 mod world;
 
 pub use address::{Address, Host, Protocol, SocketSpec};
@@ -42,3 +43,4 @@ pub use read::magic::magic_table;
 pub use show::ini as as_ini;
 pub use trust::Peer;
 pub use value::Problem;
+pub use warm_up::WarmUp;

@@ -56,6 +56,11 @@ impl PythonHost {
         }
     }
 
+    /// The applications, for another host.
+    pub(crate) fn into_apps(self) -> Apps {
+        self.apps
+    }
+
     /// Calls the thread what uWSGI calls it. A thread serves on whichever core is free, so the number is only its own.
     fn name_thread(&self, py: Python<'_>) -> PyResult<()> {
         let number = self.threads.fetch_add(1, Ordering::Relaxed);

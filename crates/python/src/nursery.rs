@@ -62,6 +62,12 @@ impl Nursery for PythonNursery {
         self.apps.count()
     }
 
+    fn rehearse(&mut self, play: impl FnOnce(&PythonHost)) {
+        let host = self.host();
+        play(&host);
+        self.apps = host.into_apps();
+    }
+
     fn settle(&mut self) {
         Python::attach(|py| {
             // Pages that the collector never writes to stay shared with the workers.

@@ -32,6 +32,7 @@ pub mod scoreboard;
 pub mod station;
 mod stats;
 pub mod title;
+mod warm_up;
 pub mod worker;
 pub mod zygote;
 

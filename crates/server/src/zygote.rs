@@ -17,6 +17,7 @@ use crate::inherit::Inherited;
 use crate::message::{FromWorker, FromZygote, Message, SIZE, ToZygote};
 use crate::scoreboard::{Row, Side};
 use crate::title::{self, Part};
+use crate::warm_up;
 use crate::worker::{self, Room};
 
 /// What the language side of a zygote can do. It is asked from one thread, which is the only one of the process
@@ -27,6 +28,9 @@ pub trait Nursery {
 
     /// Loads the applications and says how many were found; what went wrong was logged.
     fn load(&mut self) -> u32;
+
+    /// Lends out the host for a while, in a process that has loaded the applications and is no worker yet.
+    fn rehearse(&mut self, play: impl FnOnce(&Self::Host));
 
     /// Makes ready for many children: nothing is moved in memory that they share.
     fn settle(&mut self) {}
@@ -290,6 +294,9 @@ fn load_apps<N: Nursery>(options: &Options, nursery: &mut N) -> io::Result<u32> 
     do_hooks(options, Phase::PreApp)?;
     let apps = nursery.load();
     do_hooks(options, Phase::PostApp)?;
+    if apps > 0 && !options.python.warm_up.is_empty() {
+        nursery.rehearse(|host| warm_up::run(options, host));
+    }
     Ok(apps)
 }
 

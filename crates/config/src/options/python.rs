@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::origin::Located;
 use crate::trust::Peer;
+use crate::warm_up::WarmUp;
 
 /// The interpreter, and which applications run in it.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -24,6 +25,8 @@ pub struct Python {
     pub chdir: Option<Located<PathBuf>>,
     /// Directory to change to after the apps are loaded.
     pub chdir2: Option<Located<PathBuf>>,
+    /// Requests to answer before there are workers.
+    pub warm_up: Vec<Located<WarmUp>>,
     /// The virtual environment (or prefix) whose interpreter runs the app.
     pub virtualenv: Option<Located<PathBuf>>,
     /// Changes of the environment, in order.

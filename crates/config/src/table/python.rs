@@ -52,6 +52,11 @@ pub(super) const ROWS: &[Row] = &[
     texts("shared-import", "MODULE", |o| &mut o.python.shared_import)
         .aliases(&["shared-pyimport", "shared-py-import", "shared-python-import"])
         .help("Import a module in every process that runs Python."),
+    parsed("warm-up", "/PATH|URL", read_warm_up)
+        .repeatable()
+        .ours()
+        .help("Have the app answer a GET of this path (or URL, for the Host and scheme) once it is loaded: the first visitor is \
+               served as fast as the next, and workers share what they would each do for themselves. See workers.md."),
     number("optimize", "levels", |o| &mut o.python.optimize)
         .short('O')
         .default("0")
@@ -103,6 +108,13 @@ fn read_unenv(options: &mut Options, entry: &Entry) -> Result<Option<Problem>, P
     };
     let changes = &mut options.python.env;
     changes.push(Located::new(change, entry.origin.clone()));
+    Ok(None)
+}
+
+fn read_warm_up(options: &mut Options, entry: &Entry) -> Result<Option<Problem>, Problem> {
+    let warm_up = entry.text().parse()?;
+    let wanted = &mut options.python.warm_up;
+    wanted.push(Located::new(warm_up, entry.origin.clone()));
     Ok(None)
 }
 

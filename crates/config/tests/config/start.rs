@@ -226,7 +226,7 @@ fn an_explicit_master_is_stronger_than_one_implied() {
 fn all_errors_are_told_at_once() {
     let findings = loaded(
         "a.ini",
-        "[uwsgi]\nharakiri = soon\nprocesses = -1\nsocket = :http\nhttp = :80\nini = none.ini\nif-env = X\nif-env = Y\nendif =\nchmod-socket = true\nmount = x\n",
+        "[uwsgi]\nharakiri = soon\nprocesses = -1\nsocket = :http\nhttp = :80\nini = none.ini\nif-env = X\nif-env = Y\nendif =\nchmod-socket = true\nmount = x\nthreads = 5000\n",
     )
     .unwrap_err();
     let mut errors: Vec<_> = findings
@@ -243,6 +243,7 @@ fn all_errors_are_told_at_once() {
         "a.ini:6: ini = none.ini: none.ini: cannot read it: no such file or directory",
         "a.ini:10: chmod-socket = true: expected three octal digits",
         "a.ini:11: mount = x: expected /path=app",
+        "a.ini:12: threads = 5000: more than 4096 threads in one process",
     ] {
         assert!(
             said.iter().any(|text| text.starts_with(expected)),
@@ -438,4 +439,41 @@ fn numbers_out_of_bounds_are_told() {
         assert!(said(text).contains(expected), "{text}: {}", said(text));
     }
     assert_eq!(said("cheaper = 0\ncheaper-initial = 9\n"), "");
+}
+
+#[test]
+fn a_warm_up_is_a_path_or_a_url() {
+    let warm_up = |text: &str| {
+        let loaded = loaded("a.ini", &format!("[uwsgi]\nwarm-up = {text}\n"));
+        loaded.map(|loaded| loaded.options.python.warm_up[0].value.clone())
+    };
+    for (text, https, host, target) in [
+        ("/", false, "localhost", "/"),
+        ("/a?b=c", false, "localhost", "/a?b=c"),
+        ("http://a.example", false, "a.example", "/"),
+        ("https://a.example:8443/b", true, "a.example:8443", "/b"),
+    ] {
+        let (host, target) = (host.to_owned(), target.to_owned());
+        let wanted = uwgate_config::WarmUp {
+            https,
+            host,
+            target,
+        };
+        assert_eq!(warm_up(text).unwrap(), wanted, "{text}");
+    }
+    for text in [
+        "x",
+        "http://",
+        "https:///x",
+        "http://a@b/",
+        "/a b",
+        "/\u{e9}",
+    ] {
+        let said = said(&warm_up(text).unwrap_err());
+        let beginning = format!("a.ini:2: warm-up = {text}: expected ");
+        assert!(
+            said.iter().any(|said| said.starts_with(&beginning)),
+            "{said:#?}"
+        );
+    }
 }

@@ -2,6 +2,7 @@
 
 mod capabilities;
 mod daemon;
+mod descriptors;
 mod fork;
 mod limits;
 mod memory;
@@ -20,6 +21,7 @@ use rustix::process::WaitOptions;
 
 pub use capabilities::Capabilities;
 pub use daemon::{Caller, to_background};
+pub use descriptors::{connected_to, descriptors};
 pub use fork::{Fork, exit_now, fork, fork_adopted, thread_count};
 pub use limits::{
     OpenFiles, limit_address_space, limit_processes, open_files, set_open_files, umask,

@@ -119,6 +119,30 @@ fn hear(channel: &Channel) -> String {
     String::from_utf8(buffer[..message.len].to_vec()).unwrap()
 }
 
+/// Only glibc has holes that we know how to fill.
+pub(crate) fn holes() {
+    let pieces = || -> Vec<Vec<u8>> { (0..1000).map(|_| Vec::with_capacity(600)).collect() };
+    let mut kept = pieces();
+    let end = kept.iter().map(|piece| piece.as_ptr().addr()).max();
+    let mut number = 0;
+    kept.retain(|_| {
+        number += 1;
+        number % 2 == 0
+    });
+    uwgate_sys::allocator::give_back();
+    let filled = uwgate_sys::allocator::fill_holes();
+    if cfg!(target_env = "gnu") {
+        assert!(filled >= 500 * 600, "{filled}");
+        let inside = pieces();
+        let inside = inside
+            .iter()
+            .filter(|piece| Some(piece.as_ptr().addr()) < end);
+        // What is left of the last two pages is no hole.
+        assert!(inside.count() <= 2 * 4096 / 600);
+        assert!(uwgate_sys::allocator::fill_holes() < filled / 2);
+    }
+}
+
 pub(crate) fn shared_memory() {
     let rows = SharedSlice::<AtomicU64>::create(2).unwrap();
     succeeds_in_child(|| {

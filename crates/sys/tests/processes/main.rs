@@ -59,6 +59,10 @@ const SCENARIOS: &[Scenario] = &[
         forking::adoption,
     ),
     (
+        "what_is_allocated_after_the_holes_are_filled_lies_behind_them",
+        forking::holes,
+    ),
+    (
         "memory_is_shared_over_fork_and_exec",
         forking::shared_memory,
     ),
