@@ -406,7 +406,7 @@ impl Connection {
         if response.is_broken() {
             return Step::Then(Next::Close);
         }
-        if read && request.waiting().is_empty() && self.drained {
+        if read && request.waiting().is_empty() && (self.drained || is_drained(&self.socket)) {
             if response.is_held() {
                 // A close would throw away what is held back if the peer has just sent something more.
                 let _ = uwgate_sys::socket::shutdown_write(self.socket.as_fd());
@@ -464,6 +464,11 @@ impl Connection {
         }
         Next::Close
     }
+}
+
+/// Whether the kernel has no more bytes: a body that the application took straight from there leaves that open.
+fn is_drained(socket: &Socket) -> bool {
+    uwgate_sys::socket::waiting(socket.as_fd()).is_ok_and(|waiting| waiting == 0)
 }
 
 /// The outcome of one state.
