@@ -36,6 +36,11 @@ impl PendingHead {
         HeadWriter { out, head: self }
     }
 
+    /// How many headers were written.
+    pub const fn headers(&self) -> usize {
+        self.headers
+    }
+
     /// The status code.
     pub const fn status(&self) -> u16 {
         self.status
@@ -116,6 +121,35 @@ impl<'a> HeadWriter<'a> {
             headers: 0,
         };
         Ok(Self { out, head })
+    }
+
+    /// Begins a head that is, headers included, the last one of `memory`: [`HeaderMemory::has_head`] and
+    /// [`HeaderMemory::has`] said so. `None` when that one was written for another protocol.
+    pub fn start_again(
+        out: &'a mut Vec<u8>,
+        rules: ResponseRules,
+        memory: &HeaderMemory,
+    ) -> Option<Self> {
+        let (before, written) = memory.whole()?;
+        if before.rules.protocol != rules.protocol {
+            return None;
+        }
+        let start = out.len();
+        out.reserve(HEAD);
+        out.extend_from_slice(written);
+        let head = PendingHead {
+            rules,
+            start,
+            ..before
+        };
+        Some(Self { out, head })
+    }
+
+    /// Has `memory` keep the head so far for [`start_again`](Self::start_again); `status` and the number of `headers`
+    /// are what the application has given.
+    pub fn remember(&self, memory: &mut HeaderMemory, status: &[u8], headers: usize) {
+        let written = self.out.get(self.head.start..).unwrap_or_default();
+        memory.remember_whole(self.head, status, headers, written);
     }
 
     /// Appends a header of the application.

@@ -123,6 +123,10 @@ fn begin(
     let headers = headers
         .cast::<PyList>()
         .map_err(|_| PyTypeError::new_err("start_response() wants its headers in a list"))?;
+    if is_last_head(memory, status, headers) && response.start_again(memory) {
+        return Ok(());
+    }
+    memory.begin();
     latin1(status, |bytes| response.start(bytes))?
         .map_err(|error| PyValueError::new_err(format!("{status:?}: {error}")))?;
     for header in headers.iter() {
@@ -133,7 +137,32 @@ fn begin(
             return Err(error);
         }
     }
+    response.remember_head(memory, status.as_bytes(), headers.len());
     Ok(())
+}
+
+/// Most responses of an application have the same head as the one before. Anything unusual is found out header by
+/// header.
+fn is_last_head(memory: &HeaderMemory, status: &str, headers: &Bound<'_, PyList>) -> bool {
+    let is_same = |(place, header): (usize, Bound<'_, PyAny>)| {
+        let Ok(pair) = header.cast::<PyTuple>() else {
+            return false;
+        };
+        if pair.len() != 2 {
+            return false;
+        }
+        let (Ok(name), Ok(value)) = (pair.get_borrowed_item(0), pair.get_borrowed_item(1)) else {
+            return false;
+        };
+        let (Ok(name), Ok(value)) = (name.cast::<PyString>(), value.cast::<PyString>()) else {
+            return false;
+        };
+        let (Ok(name), Ok(value)) = (name.to_str(), value.to_str()) else {
+            return false;
+        };
+        memory.has(place, name.as_bytes(), value.as_bytes())
+    };
+    memory.has_head(status.as_bytes(), headers.len()) && headers.iter().enumerate().all(is_same)
 }
 
 fn add(

@@ -197,6 +197,31 @@ impl Response {
         Ok(())
     }
 
+    /// Begins the head, with all its headers, as the last one of `memory`, which is known to be the same; false when
+    /// that one was written for another protocol.
+    pub fn start_again(&mut self, memory: &HeaderMemory) -> bool {
+        if self.is_sent() {
+            return false;
+        }
+        self.forget();
+        let Some(writer) = HeadWriter::start_again(&mut self.out, self.rules, memory) else {
+            return false;
+        };
+        let head = writer.pause();
+        self.tally.headers = u16::try_from(head.headers()).unwrap_or(u16::MAX);
+        self.tally.status = head.status();
+        self.stage = Stage::Head(head);
+        true
+    }
+
+    /// Has `memory` keep the head that was begun; `status` and the number of `headers` are what the application has
+    /// given.
+    pub fn remember_head(&mut self, memory: &mut HeaderMemory, status: &[u8], headers: usize) {
+        if let Stage::Head(head) = &self.stage {
+            head.resume(&mut self.out).remember(memory, status, headers);
+        }
+    }
+
     /// Adds a header to a head that was begun. What `memory` has seen in the same place is not checked again.
     ///
     /// # Errors
