@@ -35,6 +35,7 @@ fn main() -> ExitCode {
         Some("config") => explain(cli::config, &args),
         Some("help" | "--help" | "-h") => explain(cli::help, &args),
         Some(master::SUCCESSOR) => succeed(args),
+        Some(uwgate_emperor::LAUNCH) => exit_code(uwgate_emperor::launch(args)),
         Some(_) => match Command::find(&args) {
             Some(command) => talk(command),
             None => serve(args, None),

@@ -44,6 +44,9 @@ pub(crate) struct Emperor {
     lines: HashMap<Name, Line>,
     /// Of vassals on demand.
     doors: HashMap<Name, Door>,
+    stop_hook: Option<String>,
+    /// Stop-hooks that run.
+    hooks: HashMap<Pid, Name>,
     roster: Roster<Name>,
     /// Events that orders have brought.
     answers: Vec<Event>,
@@ -83,6 +86,12 @@ impl Emperor {
             outputs: Outputs::new().map_err(system)?,
             lines: HashMap::new(),
             doors: HashMap::new(),
+            stop_hook: options
+                .emperor
+                .vassals_stop_hook
+                .as_ref()
+                .map(|it| it.value.clone()),
+            hooks: HashMap::new(),
             roster: Roster::default(),
             answers: Vec::new(),
             dated: options.log.log_date.is_some(),
@@ -113,7 +122,7 @@ impl Emperor {
 
     /// Until all is over.
     pub(crate) async fn live(mut self) {
-        while !self.realm.has_ended() {
+        while !self.realm.has_ended() || !self.hooks.is_empty() {
             let deadlines = [self.realm.deadline(), self.station.deadline()];
             let deadline = deadlines.into_iter().flatten().min();
             match self.happenings.next(deadline).await {
@@ -204,12 +213,29 @@ impl Emperor {
             What::Kill(pid) => self.signal(pid, Signal::KILL),
             What::AwaitVisitor(spec) => self.open_door(&name, &spec),
             What::StopWaiting => self.doors.get_mut(&name).map_or((), Door::close),
-            What::Report(report) => self.report(&name, &report),
+            What::Report(report) => {
+                if report == Report::Removed {
+                    self.run_stop_hook(&name);
+                }
+                self.report(&name, &report);
+            }
             What::Forget => {
                 self.outputs.forget(&name);
                 self.lines.remove(&name);
                 self.doors.remove(&name);
             }
+        }
+    }
+
+    /// Nobody waits for it: the others have to go on.
+    fn run_stop_hook(&mut self, name: &Name) {
+        let Some(hook) = &self.stop_hook else { return };
+        self.say(&format!(
+            "[emperor] running vassal stop-hook: {hook} {name}"
+        ));
+        match vassal::hook_command(hook, name.as_str()).spawn() {
+            Ok(pid) => drop(self.hooks.insert(pid, name.clone())),
+            Err(error) => tracing::error!("[emperor] stop-hook {hook}: {error}"),
         }
     }
 
@@ -286,6 +312,8 @@ impl Emperor {
             self.outputs.flush(&name);
             self.lines.remove(&name);
             self.tell(Event::Exited(name, exit));
+        } else if let Some(name) = self.hooks.remove(&pid) {
+            self.say(&format!("[emperor] {name} stop-hook {exit}"));
         }
     }
 

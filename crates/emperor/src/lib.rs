@@ -24,3 +24,4 @@ mod vassal;
 
 pub use self::snapshot::{Snapshot, VassalView};
 pub use self::start::{is_asked, run};
+pub use self::vassal::{LAUNCH, launch};

@@ -86,6 +86,11 @@ pub enum ConfigFrom {
         /// What the vassal is told.
         path: PathBuf,
     },
+    /// A program whose output it is, seen from its directory.
+    Output {
+        /// The program.
+        path: PathBuf,
+    },
     /// A text that the emperor sends it, in uWSGI's form (`emperor://`).
     Bytes {
         /// The text, at most [`MAX_BYTES`].

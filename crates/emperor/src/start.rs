@@ -57,7 +57,11 @@ fn start(loaded: &Loaded, background: &mut Background) -> Result<(), Vec<String>
     is_nothing_else(options)?;
     let sources = Source::all(options)?;
     uwgate_sys::signals::block(&AWAITED).map_err(system)?;
-    let mut station = Station::open(options, Part::Emperor, background).map_err(one)?;
+    let mut shown = options.clone();
+    if let Some(title) = &options.emperor.emperor_procname {
+        shown.process.titles.procname = Some(title.clone());
+    }
+    let mut station = Station::open(&shown, Part::Emperor, background).map_err(one)?;
     tracing::info!("*** starting uWSGI Emperor ***");
     make_room();
     let servers = bind(options, &station)?;

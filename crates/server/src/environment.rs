@@ -7,7 +7,7 @@ use uwgate_config::options::{EnvChange, Python};
 
 /// What a service manager or an emperor tells its service and nobody else: a child that took these for its own would report
 /// readiness in the instance's name, or take its sockets.
-const NOT_PASSED_ON: [&str; 8] = [
+const NOT_PASSED_ON: [&str; 9] = [
     "NOTIFY_SOCKET",
     "WATCHDOG_USEC",
     "WATCHDOG_PID",
@@ -16,6 +16,7 @@ const NOT_PASSED_ON: [&str; 8] = [
     "LISTEN_FDNAMES",
     "UWSGI_EMPEROR_FD",
     "UWSGI_EMPEROR_FD_CONFIG",
+    "UWGATE_VASSAL_OWNER",
 ];
 
 /// The environment of this process, with the changes of `env` and `unenv` in their order.

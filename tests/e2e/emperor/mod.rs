@@ -2,6 +2,7 @@
 //! over a real uWSGI, a real uWSGI over ours, and, as the judge of the test, uWSGI over itself.
 
 mod life;
+mod owners;
 mod trouble;
 
 use std::fs;
@@ -72,6 +73,11 @@ impl Realm {
     fn option(mut self, name: &str, value: impl ToString) -> Self {
         self.options
             .extend([format!("--{name}"), value.to_string()]);
+        self
+    }
+
+    fn flag(mut self, name: &str) -> Self {
+        self.options.push(format!("--{name}"));
         self
     }
 

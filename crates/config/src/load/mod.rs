@@ -39,6 +39,10 @@ const RESERVED: [&str; 8] = [
     "UWSGI_ORIGINAL_PROC_NAME",
 ];
 
+/// `UID:GID:FILE`, from an emperor that runs this instance as the owner of the file: whoever may put another file in
+/// its place must not have that run as this user.
+pub(crate) const OWNER: &str = "UWGATE_VASSAL_OWNER";
+
 /// A configuration, read and understood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
@@ -238,6 +242,9 @@ fn environment(reader: &mut Reader<'_>) {
         }
     }
     for (name, value) in &world.environment {
+        if name == OWNER {
+            continue;
+        }
         let Some(key) = name.strip_prefix("UWGATE_").map(option_name) else {
             continue;
         };

@@ -46,6 +46,22 @@ pub struct Emperor {
     pub vassals_inherit_before: Vec<Located<PathBuf>>,
     /// The program that vassals are started with.
     pub emperor_wrapper: Option<Located<String>>,
+    /// Programs that are tried before it.
+    pub emperor_wrapper_override: Vec<Located<String>>,
+    /// Programs that are tried after it.
+    pub emperor_wrapper_fallback: Vec<Located<String>>,
+    /// Vassals run as the owners of their files.
+    pub emperor_tyrant: bool,
+    /// With it, the owner of a link counts, and no link is followed.
+    pub emperor_tyrant_nofollow: bool,
+    /// Files that are executable are programs whose output is the configuration.
+    pub emperor_magic_exec: bool,
+    /// The emperor's title.
+    pub emperor_procname: Option<Located<String>>,
+    /// Run before each vassal starts.
+    pub vassals_start_hook: Option<Located<String>>,
+    /// Run after each vassal's end.
+    pub vassals_stop_hook: Option<Located<String>>,
     /// Seconds between signs of life to the emperor of this instance; 0 is never.
     pub heartbeat: u32,
 }
@@ -72,6 +88,14 @@ impl Default for Emperor {
             vassals_inherit: Vec::new(),
             vassals_inherit_before: Vec::new(),
             emperor_wrapper: None,
+            emperor_wrapper_override: Vec::new(),
+            emperor_wrapper_fallback: Vec::new(),
+            emperor_tyrant: false,
+            emperor_tyrant_nofollow: false,
+            emperor_magic_exec: false,
+            emperor_procname: None,
+            vassals_start_hook: None,
+            vassals_stop_hook: None,
             heartbeat: 0,
         }
     }

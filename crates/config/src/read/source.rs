@@ -1,7 +1,10 @@
 //! A file's bytes: read whole, but never without bound, and only if they are text.
 
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
+use crate::load::OWNER;
 use crate::world::World;
 
 /// No configuration has more than this; what has is the wrong file.
@@ -51,7 +54,30 @@ fn file(world: &World, name: &str) -> Result<Vec<u8>, Unreadable> {
     if !metadata.is_file() && !name.starts_with("/dev/") && !name.starts_with("/proc/") {
         return Err(Unreadable::whole("it is not a regular file"));
     }
-    limited(std::fs::File::open(&path).map_err(|error| cannot_read(&error))?)
+    let file = std::fs::File::open(&path).map_err(|error| cannot_read(&error))?;
+    check_owner(world, &path, &file)?;
+    limited(file)
+}
+
+/// Of a vassal's own file, see [`OWNER`].
+fn check_owner(world: &World, path: &Path, file: &std::fs::File) -> Result<(), Unreadable> {
+    let rule = world.variable(OWNER).unwrap_or_default();
+    let mut parts = rule.splitn(3, ':');
+    let (Some(uid), Some(gid), Some(own)) = (parts.next(), parts.next(), parts.next()) else {
+        return Ok(());
+    };
+    if Path::new(own) != path {
+        return Ok(());
+    }
+    let found = file.metadata().map_err(|error| cannot_read(&error))?;
+    match (found.uid().to_string(), found.gid().to_string()) == (uid.into(), gid.into()) {
+        true => Ok(()),
+        false => Err(Unreadable::whole(format!(
+            "it belongs to {}:{} and not to {uid}:{gid}, as whom it would run",
+            found.uid(),
+            found.gid()
+        ))),
+    }
 }
 
 fn descriptor(number: &str) -> Result<Vec<u8>, Unreadable> {

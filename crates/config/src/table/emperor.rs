@@ -63,6 +63,28 @@ pub(super) const ROWS: &[Row] = &[
     .help("Have every vassal inherit this file before its own."),
     text("emperor-wrapper", "PROGRAM", |o| &mut o.emperor.emperor_wrapper)
         .help("Start vassals with this program instead of this one, a real uWSGI for example."),
+    texts("emperor-wrapper-override", "PROGRAM", |o| {
+        &mut o.emperor.emperor_wrapper_override
+    })
+    .help("Try to start vassals with this program before emperor-wrapper."),
+    texts("emperor-wrapper-fallback", "PROGRAM", |o| {
+        &mut o.emperor.emperor_wrapper_fallback
+    })
+    .help("Start vassals with this program if emperor-wrapper cannot be started."),
+    flag("emperor-tyrant", |o| &mut o.emperor.emperor_tyrant)
+        .help("Run each vassal as the owner (user and group) of its file. Files of root are refused."),
+    flag("emperor-tyrant-nofollow", |o| {
+        &mut o.emperor.emperor_tyrant_nofollow
+    })
+    .help("With emperor-tyrant, the owner of a symbolic link counts, not that of the file behind it."),
+    flag("emperor-magic-exec", |o| &mut o.emperor.emperor_magic_exec)
+        .help("An executable file is a program whose output is the vassal's configuration."),
+    text("emperor-procname", "TITLE", |o| &mut o.emperor.emperor_procname)
+        .help("Have ps show the emperor by this title."),
+    text("vassals-start-hook", "COMMAND", |o| &mut o.emperor.vassals_start_hook)
+        .help("Run this command, with the vassal's name behind it, before each start of a vassal, as its user and in its directory."),
+    text("vassals-stop-hook", "COMMAND", |o| &mut o.emperor.vassals_stop_hook)
+        .help("Run this command, with the vassal's name behind it, after each end of a vassal, as the emperor's user."),
     number("heartbeat", "seconds", |o| &mut o.emperor.heartbeat)
         .default("0")
         .help("In a vassal: send the emperor a sign of life so often; 0 never does."),

@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use uwgate_config::options::Emperor;
 
-use crate::spec::{ConfigFrom, Name, Stamp, VassalSpec};
+use crate::spec::{ConfigFrom, Name, Owner, Stamp, VassalSpec};
 
 /// Endings of files that are vassals. `.xml` is uWSGI's too; whoever starts one learns why it is not read.
 const ENDINGS: [&str; 6] = [".xml", ".ini", ".yml", ".yaml", ".json", ".js"];
@@ -20,6 +20,19 @@ const LONGEST_NAME: usize = 255;
 pub(crate) struct Rules {
     extra: Vec<String>,
     nofollow: bool,
+    /// The owner of a file is who its vassal runs as; whether that of a link counts.
+    tyrant: Option<bool>,
+    magic_exec: bool,
+}
+
+/// What a file is.
+pub(crate) enum Found {
+    /// Something else.
+    Nothing,
+    /// A vassal that must not run as its owner.
+    Refused(Stamp),
+    /// A vassal.
+    Vassal(VassalSpec),
 }
 
 impl Rules {
@@ -28,32 +41,56 @@ impl Rules {
         Self {
             extra: extra.map(|it| it.value.clone()).collect(),
             nofollow: options.emperor_nofollow,
+            tyrant: options
+                .emperor_tyrant
+                .then_some(options.emperor_tyrant_nofollow),
+            magic_exec: options.emperor_magic_exec,
         }
     }
 
-    /// The vassal of a file named `name` in `directory`; `None` when it is none.
+    /// What a file named `name` in `directory` is.
     ///
     /// # Errors
     /// When the file cannot be looked at: it may be gone by now.
-    pub(crate) fn vassal(&self, directory: &Path, name: &str) -> io::Result<Option<VassalSpec>> {
+    pub(crate) fn look(&self, directory: &Path, name: &str) -> io::Result<Found> {
         if !is_vassal(name, &self.extra) {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
         let path = directory.join(name);
         let found = fs::metadata(&path)?;
         if !found.is_file() {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
+        let owner = match self.tyrant {
+            None => None,
+            Some(nofollow) => {
+                let owned = match nofollow {
+                    true => &fs::symlink_metadata(&path)?,
+                    false => &found,
+                };
+                if owned.uid() == 0 || owned.gid() == 0 {
+                    return Ok(Found::Refused(stamp(owned)));
+                }
+                Some(Owner {
+                    uid: owned.uid(),
+                    gid: owned.gid(),
+                })
+            }
+        };
+        let executable = self.magic_exec && found.mode() & 0o111 != 0;
         // What a link leads to may have been replaced as well.
         let marked = match self.nofollow {
             true => fs::symlink_metadata(&path)?,
             false => found,
         };
-        Ok(Some(VassalSpec {
+        Ok(Found::Vassal(VassalSpec {
             name: name.into(),
-            config: ConfigFrom::File { path: name.into() },
+            config: match executable {
+                true => ConfigFrom::Output { path: name.into() },
+                false => ConfigFrom::File { path: name.into() },
+            },
             stamp: stamp(&marked),
-            owner: None,
+            owner,
             directory: directory.to_owned(),
             on_demand: None,
             attributes: Vec::new(),

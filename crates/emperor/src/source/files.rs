@@ -1,6 +1,6 @@
 //! Directories and patterns: vassals that are files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep_until};
 use uwgate_config::options::Emperor;
 
 use super::Teller;
-use super::file::{Rules, by_name};
+use super::file::{Found, Rules, by_name};
 use super::notice::Watch;
 use crate::race::{First, race};
-use crate::spec::{ConfigFrom, VassalSpec};
+use crate::spec::{ConfigFrom, Stamp, VassalSpec};
 
 /// Where the files are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,13 +41,20 @@ impl Place {
         Ok(Self::Pattern(pattern.to_owned()))
     }
 
-    fn find(&self, rules: &Rules) -> io::Result<Vec<VassalSpec>> {
-        let mut set = match self {
-            Self::Directory(directory) => in_directory(directory, rules)?,
-            Self::Pattern(pattern) => by_pattern(pattern, rules),
+    fn find(&self, rules: &Rules, refused: &mut Refused) -> io::Result<Vec<VassalSpec>> {
+        let mut finds = Finds {
+            rules,
+            before: std::mem::take(refused),
+            refused: Refused::new(),
+            set: Vec::new(),
         };
-        by_name(&mut set);
-        Ok(set)
+        match self {
+            Self::Directory(directory) => in_directory(directory, &mut finds)?,
+            Self::Pattern(pattern) => by_pattern(pattern, &mut finds),
+        }
+        *refused = finds.refused;
+        by_name(&mut finds.set);
+        Ok(finds.set)
     }
 
     /// Whose entries can change what [`find`](Self::find) finds: where the files are, and where links lead to. Of a
@@ -86,33 +93,66 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn in_directory(directory: &Path, rules: &Rules) -> io::Result<Vec<VassalSpec>> {
-    let mut set = Vec::new();
+/// Vassals that must not run as their owners, so that each version is told of once.
+type Refused = BTreeMap<PathBuf, Stamp>;
+
+struct Finds<'r> {
+    rules: &'r Rules,
+    before: Refused,
+    refused: Refused,
+    set: Vec<VassalSpec>,
+}
+
+impl Finds<'_> {
+    /// The vassal of a file, if it is one. A file that is gone by now is none.
+    fn look(&mut self, directory: &Path, name: &str) -> Option<VassalSpec> {
+        match self.rules.look(directory, name).ok()? {
+            Found::Nothing => None,
+            Found::Vassal(spec) => Some(spec),
+            Found::Refused(stamp) => {
+                let path = directory.join(name);
+                if self.before.get(&path) != Some(&stamp) {
+                    tracing::warn!("[emperor-tyrant] invalid permissions for vassal {name}");
+                }
+                self.refused.insert(path, stamp);
+                None
+            }
+        }
+    }
+}
+
+fn in_directory(directory: &Path, finds: &mut Finds<'_>) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let name = entry?.file_name();
         let Some(name) = name.to_str() else { continue };
-        // One that is gone by now is none.
-        set.extend(rules.vassal(directory, name).ok().flatten());
+        let found = finds.look(directory, name);
+        finds.set.extend(found);
     }
-    Ok(set)
+    Ok(())
 }
 
 /// As in uWSGI the name of such a vassal is the whole path.
-fn by_pattern(pattern: &str, rules: &Rules) -> Vec<VassalSpec> {
+fn by_pattern(pattern: &str, finds: &mut Finds<'_>) {
     let found = glob::glob(pattern).into_iter().flatten();
-    let paths = found.filter_map(Result::ok);
-    paths
-        .filter_map(|path| {
-            let path = absolute(&path);
-            let (directory, file) = (path.parent()?, path.file_name()?.to_str()?);
-            let spec = rules.vassal(directory, file).ok()??;
-            Some(VassalSpec {
-                name: path.to_str()?.into(),
-                config: ConfigFrom::File { path: path.clone() },
-                ..spec
-            })
-        })
-        .collect()
+    for path in found.filter_map(Result::ok) {
+        let path = absolute(&path);
+        let spec = path
+            .parent()
+            .zip(path.file_name())
+            .and_then(|(directory, file)| {
+                let spec = finds.look(directory, file.to_str()?)?;
+                let config = match spec.config {
+                    ConfigFrom::File { .. } => ConfigFrom::File { path: path.clone() },
+                    other => other,
+                };
+                Some(VassalSpec {
+                    name: path.to_str()?.into(),
+                    config,
+                    ..spec
+                })
+            });
+        finds.set.extend(spec);
+    }
 }
 
 /// A change is often several (an editor writes, moves and touches): nothing is said of a file until it has been at
@@ -127,6 +167,7 @@ pub(super) struct Files {
     place: Place,
     rules: Rules,
     every: Duration,
+    refused: Refused,
 }
 
 impl Files {
@@ -135,11 +176,12 @@ impl Files {
             place,
             rules: Rules::new(options),
             every: Duration::from_secs(options.emperor_freq.max(1).into()),
+            refused: Refused::new(),
         }
     }
 
-    pub(super) fn spawn(self, teller: Teller) -> Result<JoinHandle<()>, String> {
-        let set = self.place.find(&self.rules);
+    pub(super) fn spawn(mut self, teller: Teller) -> Result<JoinHandle<()>, String> {
+        let set = self.place.find(&self.rules, &mut self.refused);
         let set = set.map_err(|error| match &self.place {
             Place::Directory(directory) => format!("emperor = {}: {error}", directory.display()),
             Place::Pattern(pattern) => format!("emperor = {pattern}: {error}"),
@@ -148,7 +190,7 @@ impl Files {
     }
 
     /// Tells for ever.
-    async fn follow(self, teller: Teller, first: Vec<VassalSpec>) {
+    async fn follow(mut self, teller: Teller, first: Vec<VassalSpec>) {
         let mut watch = Watch::new(self.place.directories(&first));
         // What came between the look and the watch.
         let mut told = self.look(&mut watch, &teller, &first, false);
@@ -172,13 +214,13 @@ impl Files {
 
     /// Finds the vassals of now, and tells if they are others than those told before.
     fn look(
-        &self,
+        &mut self,
         watch: &mut Watch,
         teller: &Teller,
         told: &[VassalSpec],
         only_news: bool,
     ) -> Vec<VassalSpec> {
-        let set = match self.place.find(&self.rules) {
+        let set = match self.place.find(&self.rules, &mut self.refused) {
             Ok(set) => set,
             Err(error) => {
                 watch.lost(&error);

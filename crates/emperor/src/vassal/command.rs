@@ -6,17 +6,21 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use uwgate_config::Options;
 use uwgate_config::options::Emperor;
+use uwgate_config::{Located, Options};
 use uwgate_server::environment::environment;
-use uwgate_sys::process::{SELF, Signal, Spawn};
+use uwgate_sys::process::{self, SELF, Signal, Spawn};
 
+use super::launch::{LAUNCH, Launch};
 use crate::spec::{ConfigFrom, VassalSpec};
 
 /// How all vassals are started.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
-    program: OsString,
+    /// The first that can be started.
+    programs: Vec<String>,
+    start_hook: Option<String>,
+    nofollow: bool,
     /// Before and after the vassal's own configuration.
     before: Vec<OsString>,
     after: Vec<OsString>,
@@ -44,13 +48,17 @@ impl Manner {
             vassals_inherit,
             vassals_inherit_before,
             emperor_wrapper,
+            emperor_wrapper_override,
+            emperor_wrapper_fallback,
+            vassals_start_hook,
+            emperor_tyrant_nofollow,
             ..
         } = &options.emperor;
         let pairs = |name: &str, values: Vec<&OsStr>| -> Vec<OsString> {
             let pair = |value: &OsStr| [name.into(), value.to_owned()];
             values.into_iter().flat_map(pair).collect()
         };
-        let paths = |paths: &'_ [uwgate_config::Located<std::path::PathBuf>]| -> Vec<OsString> {
+        let paths = |paths: &[Located<std::path::PathBuf>]| -> Vec<OsString> {
             paths.iter().map(|it| absolute(&it.value)).collect()
         };
         let of = |name: &str, values: &[OsString]| {
@@ -65,9 +73,17 @@ impl Manner {
         before.extend(of("--set", &set));
         let mut after = of("--inherit", &paths(vassals_inherit));
         after.extend(of("--include", &paths(vassals_include)));
-        let wrapper = emperor_wrapper.as_ref().map(|it| it.value.clone().into());
+        let texts = |texts: &[Located<String>]| -> Vec<String> {
+            texts.iter().map(|it| it.value.clone()).collect()
+        };
+        let text = |text: &Option<Located<String>>| text.as_ref().map(|it| it.value.clone());
+        let mut programs = texts(emperor_wrapper_override);
+        programs.push(text(emperor_wrapper).unwrap_or_else(|| SELF.into()));
+        programs.extend(texts(emperor_wrapper_fallback));
         Self {
-            program: wrapper.unwrap_or_else(|| SELF.into()),
+            programs,
+            start_hook: text(vassals_start_hook),
+            nofollow: *emperor_tyrant_nofollow,
             before,
             after,
             environment: inherited(environment(&options.python)),
@@ -99,19 +115,52 @@ impl Manner {
             var("UWSGI_EMPEROR_FD_CONFIG", CONFIG.to_string().into());
             fds.push((config, CONFIG));
         }
+        if let (Some(owner), ConfigFrom::File { path }, false) =
+            (spec.owner, &spec.config, self.nofollow)
+        {
+            // What is checked before the start may be another file when the vassal reads it.
+            let mut rule = OsString::from(format!("{}:{}:", owner.uid, owner.gid));
+            rule.push(spec.directory.join(path));
+            var("UWGATE_VASSAL_OWNER", rule);
+        }
         let mut args = self.before.clone();
         args.extend(own(spec));
         args.extend(self.after.iter().cloned());
-        let named = (self.program == SELF).then(|| "uwgate".into());
+        let program = match self.launch(spec) {
+            None => self.programs.first().map_or(SELF, String::as_str),
+            Some(launch) => {
+                let launch = serde_json::to_string(&launch).map_err(io::Error::other)?;
+                args.splice(0..0, [LAUNCH.into(), launch.into()]);
+                SELF
+            }
+        };
         Ok(Spawn {
-            arg0: named,
+            arg0: (program == SELF).then(|| "uwgate".into()),
             args,
             env: Some(env),
             fds,
             cwd: Some(spec.directory.clone()),
             process_group: true,
             death_signal: Some(Signal::KILL),
-            ..Spawn::new(self.program.clone())
+            ..Spawn::new(program)
+        })
+    }
+
+    /// What is to be done before; `None` when that is nothing.
+    fn launch(&self, spec: &VassalSpec) -> Option<Launch> {
+        let plain = spec.owner.is_none() && self.start_hook.is_none() && self.programs.len() == 1;
+        let file = match &spec.config {
+            ConfigFrom::File { path } | ConfigFrom::Output { path } => Some(path),
+            ConfigFrom::Bytes { .. } => None,
+        };
+        (!plain).then(|| Launch {
+            name: spec.name.to_string(),
+            emperor: process::this().as_raw(),
+            owner: spec.owner.map(|owner| (owner.uid, owner.gid)),
+            file: file.map(|path| spec.directory.join(path)),
+            nofollow: self.nofollow,
+            hook: self.start_hook.clone(),
+            programs: self.programs.clone(),
         })
     }
 }
@@ -125,6 +174,12 @@ fn absolute(path: &Path) -> OsString {
 fn own(spec: &VassalSpec) -> [OsString; 2] {
     match &spec.config {
         ConfigFrom::File { path } => [option(&path.to_string_lossy()).into(), path.into()],
+        // By its whole path: the shell that runs it would look for a bare name elsewhere.
+        ConfigFrom::Output { path } => {
+            let mut name = OsString::from("exec://");
+            name.push(spec.directory.join(path));
+            [option(&path.to_string_lossy()).into(), name]
+        }
         ConfigFrom::Bytes { suffix, .. } => {
             let name = format!("emperor://{}", spec.name);
             [option(&format!(".{suffix}")).into(), name.into()]

@@ -3,6 +3,7 @@
 mod command;
 mod dialogue;
 mod door;
+mod launch;
 mod output;
 
 use std::io;
@@ -15,6 +16,8 @@ use self::command::Ends;
 pub(crate) use self::command::Manner;
 use self::dialogue::Dialogue;
 pub(crate) use self::door::Door;
+pub(crate) use self::launch::command as hook_command;
+pub use self::launch::{LAUNCH, launch};
 pub(crate) use self::output::Outputs;
 use crate::happenings::Happening;
 use crate::reconcile::ToVassal;
@@ -40,7 +43,7 @@ pub(crate) fn start(
 ) -> io::Result<(Pid, Line)> {
     let (dialogue, theirs) = dialogue::pair()?;
     let (config, their_config) = match &spec.config {
-        ConfigFrom::File { .. } => (None, None),
+        ConfigFrom::File { .. } | ConfigFrom::Output { .. } => (None, None),
         ConfigFrom::Bytes { .. } => {
             let (ours, theirs) = dialogue::pair()?;
             (Some(ours), Some(theirs))

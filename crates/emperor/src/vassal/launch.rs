@@ -1,0 +1,136 @@
+//! What has to be done in the vassal's process before it is the vassal: another user, a hook, a choice of programs.
+//!
+//! The emperor never forks without exec, so this binary is started once more in this part, does it, and becomes the
+//! vassal's program: same process, same parent, same descriptors.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+use uwgate_sys::process::{self, Identity, Pid, SELF, Signal, Spawn};
+
+/// The first argument of a process in this part; the second is a [`Launch`] as JSON, the others are the program's.
+pub const LAUNCH: &str = "--launch-vassal";
+
+/// What is to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Launch {
+    /// The vassal's name.
+    pub(super) name: String,
+    /// Who waits for it.
+    pub(super) emperor: i32,
+    /// Whom it runs as.
+    pub(super) owner: Option<(u32, u32)>,
+    /// The file that says so.
+    pub(super) file: Option<PathBuf>,
+    /// Of a link, its own owner counts.
+    pub(super) nofollow: bool,
+    /// A command to run before it.
+    pub(super) hook: Option<String>,
+    /// The first that can be started is its program.
+    pub(super) programs: Vec<String>,
+}
+
+/// Does it. Returns only when it failed, with the exit code.
+pub fn launch(args: Vec<OsString>) -> i32 {
+    let problem = match become_vassal(args) {
+        Ok(never) => match never {},
+        Err(problem) => problem,
+    };
+    tracing::error!("{problem}");
+    1
+}
+
+fn become_vassal(mut args: Vec<OsString>) -> Result<std::convert::Infallible, String> {
+    let rest = args.split_off(args.len().min(2));
+    let launch = args.get(1).and_then(|it| it.to_str());
+    let launch = launch.and_then(|it| serde_json::from_str::<Launch>(it).ok());
+    let launch = launch.ok_or_else(|| format!("{LAUNCH} is for an emperor"))?;
+    if let Some(owner) = launch.owner {
+        launch.assume(owner)?;
+    }
+    if let Some(hook) = &launch.hook {
+        launch.run(hook)?;
+    }
+    Err(launch.exec(&rest))
+}
+
+impl Launch {
+    /// Becomes the owner of the file, if it still is who it was.
+    fn assume(&self, (uid, gid): (u32, u32)) -> Result<(), String> {
+        let name = &self.name;
+        let file = self.file.as_deref().unwrap_or(Path::new(""));
+        let found = open(file, self.nofollow).and_then(|file| file.metadata());
+        let found = found.map_err(|error| format!("{}: {error}", file.display()))?;
+        let is_right_kind = found.is_file() || self.nofollow && found.is_symlink();
+        if (found.uid(), found.gid()) != (uid, gid) || !is_right_kind {
+            return Err(format!(
+                "[emperor-tyrant] !!! permissions of vassal {name} changed. it is not started !!!"
+            ));
+        }
+        tracing::info!("[emperor-tyrant] dropping privileges to {uid} {gid} for instance {name}");
+        let groups = vec![gid];
+        process::drop_to(&Identity { uid, gid, groups })
+            .map_err(|error| format!("[emperor-tyrant] cannot become {uid} {gid}: {error}"))?;
+        // The kernel has forgotten that with the old user.
+        let dies = process::set_death_signal(Signal::KILL);
+        match dies.is_ok() && process::parent() == Pid::from_raw(self.emperor) {
+            true => Ok(()),
+            false => Err("the emperor is gone".into()),
+        }
+    }
+
+    /// As in uWSGI, what the hook returns is told and no more.
+    fn run(&self, hook: &str) -> Result<(), String> {
+        let name = &self.name;
+        tracing::info!("[emperor] running vassal start-hook: {hook} {name}");
+        let ended = command(hook, name).spawn().and_then(process::reap);
+        let exit = ended.map_err(|error| format!("start-hook {hook}: {error}"))?;
+        tracing::info!("[emperor] {name} start-hook {exit}");
+        Ok(())
+    }
+
+    /// Says why none of the programs could be started.
+    fn exec(&self, args: &[OsString]) -> String {
+        let mut problems = Vec::new();
+        for program in &self.programs {
+            let named = (program == SELF).then(|| "uwgate".into());
+            let spawn = Spawn {
+                arg0: named,
+                args: args.to_vec(),
+                ..Spawn::new(program)
+            };
+            problems.push(format!("cannot run {program}: {}", spawn.exec()));
+        }
+        problems.join("; ")
+    }
+}
+
+/// A hook's command line, with the vassal's name as its last argument, whatever letters that has.
+pub(crate) fn command(hook: &str, name: &str) -> Spawn {
+    Spawn {
+        args: vec![
+            "-c".into(),
+            format!("{hook} \"$1\"").into(),
+            "sh".into(),
+            name.into(),
+        ],
+        ..Spawn::new("/bin/sh")
+    }
+}
+
+fn open(path: &Path, nofollow: bool) -> io::Result<File> {
+    // A FIFO would hold us up; a link cannot be opened, but looked at.
+    let flags = match nofollow {
+        true => OFlags::PATH | OFlags::NOFOLLOW,
+        false => OFlags::NONBLOCK,
+    };
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
