@@ -70,8 +70,13 @@ impl Load {
         Ok(())
     }
 
-    /// Asks for as long as `length`.
-    pub fn run(&self, length: Duration) -> io::Result<Outcome> {
+    /// Asks for as long as `warm_up` and then, which is what counts, `length`; between the two calls `begins`.
+    pub fn run(
+        &self,
+        warm_up: Duration,
+        length: Duration,
+        begins: impl FnOnce(),
+    ) -> io::Result<Outcome> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut outcome = Outcome::default();
         let mut clients = Vec::new();
@@ -79,9 +84,17 @@ impl Load {
             let client = self.begin(&poll, number)?;
             clients.push(client);
         }
-        let end = Instant::now() + length;
+        let begin = Instant::now() + warm_up;
+        let end = begin + length;
+        let mut begins = Some(begins);
         let mut events = Vec::with_capacity(self.connections);
         while Instant::now() < end {
+            if Instant::now() >= begin
+                && let Some(begins) = begins.take()
+            {
+                outcome = Outcome::default();
+                begins();
+            }
             let patience = rustix::event::Timespec::try_from(Duration::from_millis(50));
             let patience = patience.map_err(io::Error::other)?;
             events.clear();

@@ -56,7 +56,8 @@ fn main() {
         for scenario in SCENARIOS {
             println!("{:<12} {}", scenario.name, scenario.title);
         }
-        let names: Vec<&str> = installed.iter().map(|server| server.name).collect();
+        let mut names: Vec<&str> = installed.iter().map(|server| server.name).collect();
+        names.dedup();
         println!("installed: {}", names.join(", "));
         return;
     }
@@ -116,9 +117,8 @@ fn once(scenario: &Scenario, server: &Server, length: Duration) -> std::io::Resu
     let load = Load::new(scenario, server, &running.address);
     process::stay_on(scenario.pinned.then_some(1))?;
     running.wait_until(|| load.once().is_ok())?;
-    load.run(length / 4)?;
-    let before = running.cpu();
-    let outcome = load.run(length)?;
+    let mut before = Duration::ZERO;
+    let outcome = load.run(length / 4, length, || before = running.cpu())?;
     let cpu = running.cpu().saturating_sub(before);
     Ok(Figures::new(&outcome, cpu, length))
 }

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use uwgate_config::Options;
 use uwgate_sys::channel::{self, Channel};
@@ -21,6 +22,9 @@ use super::engine::{Endpoint, Engine};
 use super::handover;
 use crate::connection::Connection;
 use crate::host::Host;
+
+/// How long to leave the queue alone when something is wrong with this process.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Both ends of the queue.
 #[derive(Debug, Clone)]
@@ -90,6 +94,7 @@ impl Room {
         self.entrance.send(&guest.encode(), &[socket]).is_ok()
     }
 
+    /// The next one; `InvalidData` when it was lost, as this process has no descriptors left.
     fn take(&self) -> io::Result<Option<(Guest, OwnedFd)>> {
         let mut bytes = [0; Guest::SIZE];
         let received = match self.exit.recv(&mut bytes) {
@@ -97,7 +102,8 @@ impl Room {
             received => received?,
         };
         let guest = bytes.get(..received.len).and_then(Guest::decode);
-        Ok(guest.zip(received.fds.into_iter().next()))
+        let guest = guest.zip(received.fds.into_iter().next());
+        guest.map(Some).ok_or(io::ErrorKind::InvalidData.into())
     }
 }
 
@@ -132,22 +138,30 @@ pub(super) async fn attend<H: Host>(
         if threads > 1 {
             drop(engine.cores.turn().await);
         }
-        match room.take()? {
-            Some(guest) => {
+        match room.take() {
+            Ok(Some(guest)) => {
                 seat(guest, &endpoints, &engine);
                 // Those that became ready meanwhile notice it, and stand at the end of the queue before it moves on.
                 handover::step_back(threads).await;
                 handover::step_back(threads).await;
             }
-            None => ready.clear_ready(),
+            Ok(None) => ready.clear_ready(),
+            Err(error) => {
+                tracing::error!("a connection from another worker is lost: {error}");
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }
 
 /// Takes all that are there: this worker will not look again, and there may be no other that does.
 pub(super) fn empty<H: Host>(room: &Room, endpoints: &[Arc<Endpoint>], engine: &Arc<Engine<H>>) {
-    while let Ok(Some(guest)) = room.take() {
-        seat(guest, endpoints, engine);
+    loop {
+        match room.take() {
+            Ok(Some(guest)) => seat(guest, endpoints, engine),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+            Ok(None) | Err(_) => return,
+        }
     }
 }
 
