@@ -1,6 +1,6 @@
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -55,6 +55,8 @@ pub(crate) struct Engine<H> {
     pub(crate) harakiri: Arc<Harakiri>,
     pub(crate) retiring: Retiring,
     pub(super) room: Option<Room>,
+    /// The moving average of what requests take, in microseconds.
+    pace: AtomicU64,
     /// Connections that were found to have a request, and of which it is not decided yet who serves it.
     pub(super) ready: AtomicUsize,
     log: RequestLog,
@@ -97,6 +99,7 @@ impl<H> Engine<H> {
             cores: Cores::new(settings.threads),
             room: setup.room.clone(),
             ready: AtomicUsize::new(0),
+            pace: AtomicU64::new(0),
             settings,
             harakiri: Arc::new(harakiri),
             retiring: Retiring::new(&setup.options.recycling, row.worker, before),
@@ -139,6 +142,9 @@ impl<H> Engine<H> {
     pub(crate) fn count(&self, begun: Instant, app: Option<u16>, outcome: &Outcome) {
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.core().end(micros, outcome);
+        if self.room.is_some() {
+            self.note_pace(micros);
+        }
         if self.several_apps
             && let Some(app) = app
             && let Some(tally) = self.scoreboard.tally(self.row.worker, app.into())
@@ -269,9 +275,17 @@ impl<H> Engine<H> {
         least.is_some_and(|least| self.open() as u64 > least * 2 + CROWD)
     }
 
-    /// Whether this thread's requests have lately taken long.
+    /// Whether requests have lately taken long.
     pub(super) fn is_slow(&self) -> bool {
-        self.core().average.load(Ordering::Relaxed) >= SLOW
+        self.pace.load(Ordering::Relaxed) >= SLOW
+    }
+
+    /// Notes how long a request took. That of a quick one counts the time in which the kernel had something else to
+    /// run, so a single one, however long, does not make a worker slow. A note that another thread overwrites is no loss.
+    fn note_pace(&self, micros: u64) {
+        let pace = self.pace.load(Ordering::Relaxed);
+        let pace = pace - pace / 8 + micros.min(3 * SLOW) / 8;
+        self.pace.store(pace, Ordering::Relaxed);
     }
 
     /// Counts a connection for as long as the guard lives.
