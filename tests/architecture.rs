@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "uwgate-emperor",
         &[
             "uwgate-config",
+            "uwgate-ctl",
             "uwgate-server",
             "uwgate-supervisor",
             "uwgate-sys",

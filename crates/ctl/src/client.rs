@@ -1,7 +1,6 @@
 //! A conversation with an emperor.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
@@ -36,8 +35,7 @@ fn say(mut stream: &UnixStream, request: &Request) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
-    stream.shutdown(Shutdown::Write)
+    stream.write_all(&line)
 }
 
 fn nobody(socket: &Path, error: &io::Error) -> String {

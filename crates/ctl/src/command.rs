@@ -66,8 +66,9 @@ pub(crate) fn ctl() -> Command {
                 .arg(names().action(ArgAction::Set).num_args(0..=1))
                 .arg(lines("10")),
         )
+        .subcommand(Command::new("rescan").about("Has all sources look for changes now"))
         .subcommand(told("reload", "Reloads vassals gracefully"))
-        .subcommand(told("stop", "Stops vassals gracefully, until they are started again or their configuration changes"))
+        .subcommand(told("stop", "Stops vassals gracefully, until they are started again"))
         .subcommand(told("start", "Starts vassals that were stopped, and tries at once those that are held back"))
         .subcommand(
             Command::new("tail")
@@ -172,6 +173,7 @@ fn what(name: &str, given: &ArgMatches) -> What {
                 lines: lines(),
             },
         },
+        "rescan" => Request::Rescan,
         "reload" => Request::Reload { vassals: vassals() },
         "stop" => Request::Stop { vassals: vassals() },
         "start" => Request::Start { vassals: vassals() },

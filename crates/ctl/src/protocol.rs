@@ -1,7 +1,8 @@
 //! What is said over an emperor's control socket.
 //!
-//! The operator sends one [`Request`] and closes its half, or not; the emperor answers with one [`Reply`], with
-//! several when the operator follows the log ([`Request::Tail`]), and closes. Each is a JSON text on a line.
+//! The operator sends one [`Request`]; the emperor answers with one [`Reply`], or with any number of them to
+//! [`Request::Tail`], and closes. Each is a JSON text on a line. Who follows a log keeps its half of the socket open until
+//! it has seen enough.
 
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub fn default_socket(is_root: bool, runtime_directory: Option<PathBuf>) -> Path
 pub enum Request {
     /// All vassals.
     List,
+    /// All sources are to look for changes now.
+    Rescan,
     /// One vassal, with the end of its log.
     Status {
         /// Its name.
@@ -39,7 +42,7 @@ pub enum Request {
         /// Their names.
         vassals: Vec<String>,
     },
-    /// A graceful stop. They stay away until they are started again or their configuration is changed.
+    /// A graceful stop. They stay away until they are started again, whatever happens to their configuration.
     Stop {
         /// Their names.
         vassals: Vec<String>,
@@ -121,16 +124,18 @@ pub struct Vassal {
     pub state: State,
     /// Its master process, if it has one.
     pub pid: Option<u32>,
-    /// Since when it is in this state, in seconds since 1970.
-    pub since: u64,
-    /// How often it was started.
-    pub starts: u64,
+    /// When its process was started (the last, if it has none), in seconds since 1970.
+    pub since: Option<u64>,
     /// Whether it has said that it is ready since its last start.
     pub loyal: bool,
     /// Why it is not as it should be, in a sentence.
     pub reason: Option<String>,
     /// When it will be tried again, in seconds since 1970.
     pub next_try: Option<u64>,
+    /// How often it was started again after a failure.
+    pub respawns: u32,
+    /// When it has last sent a heartbeat, in seconds since 1970.
+    pub heartbeat: Option<u64>,
     /// Which source named it.
     pub source: String,
     /// Where its configuration is, if that is a file.
@@ -164,9 +169,9 @@ pub enum State {
     OnDemand,
     /// It has failed and is tried again after a while.
     Cursed,
-    /// It fails whenever it is tried, and waits for a change of its configuration.
+    /// It fails whenever it is tried, so that it has to wait for as long as any ever has to.
     Blacklisted,
-    /// An operator has stopped it.
+    /// An operator has stopped it, or it has left by itself.
     Stopped,
 }
 

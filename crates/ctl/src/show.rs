@@ -113,7 +113,9 @@ fn head(emperor: &Emperor, vassals: usize, style: &Style) -> String {
     format!("emperor {version} (pid {pid}), up for {age}, {vassals} vassals from {sources}\n")
 }
 
-const TITLES: [&str; 7] = ["VASSAL", "STATE", "SINCE", "PID", "RSS", "STARTS", "WHY"];
+const TITLES: [&str; 7] = [
+    "VASSAL", "STATE", "STARTED", "PID", "RSS", "RESPAWNS", "WHY",
+];
 
 /// A line for each.
 fn table(vassals: &[Vassal], style: &Style) -> String {
@@ -194,12 +196,17 @@ fn row(vassal: &Vassal, now: u64) -> [String; 7] {
     [
         clean(&vassal.name),
         vassal.state.word().to_owned(),
-        span(now.saturating_sub(vassal.since)),
+        or_dash(age(vassal, now)),
         or_dash(vassal.pid.map(|pid| pid.to_string())),
         or_dash(vassal.rss.map(mebibytes)),
-        vassal.starts.to_string(),
+        vassal.respawns.to_string(),
         why(vassal, now),
     ]
+}
+
+/// How long ago its process was started.
+fn age(vassal: &Vassal, now: u64) -> Option<String> {
+    vassal.since.map(|since| span(now.saturating_sub(since)))
 }
 
 fn why(vassal: &Vassal, now: u64) -> String {
@@ -217,9 +224,8 @@ fn why(vassal: &Vassal, now: u64) -> String {
 /// Everything about one.
 fn sheet(vassal: &Vassal, style: &Style) -> String {
     let state = style.paint(colour(vassal.state), vassal.state.word());
-    let age = span(style.now.saturating_sub(vassal.since));
     let mut text = format!(
-        "{}  {state} for {age}\n",
+        "{}  {state}\n",
         style.paint(Colour::Bold, &clean(&vassal.name))
     );
     let mut fact = |name: &str, value: Option<String>| {
@@ -229,7 +235,16 @@ fn sheet(vassal: &Vassal, style: &Style) -> String {
     };
     fact("why", Some(why(vassal, style.now)));
     fact("pid", vassal.pid.map(|pid| pid.to_string()));
-    fact("starts", Some(vassal.starts.to_string()));
+    fact(
+        "started",
+        age(vassal, style.now).map(|age| format!("{age} ago")),
+    );
+    let heartbeat = vassal.heartbeat.map(|at| style.now.saturating_sub(at));
+    fact(
+        "heartbeat",
+        heartbeat.map(|age| format!("{} ago", span(age))),
+    );
+    fact("respawns", Some(vassal.respawns.to_string()));
     fact(
         "loyal",
         Some(if vassal.loyal { "yes" } else { "no" }.to_owned()),
@@ -304,8 +319,9 @@ mod tests {
             name: name.to_owned(),
             state,
             pid: Some(4321),
-            since: 1_000_000 - 7_300,
-            starts: 1,
+            since: Some(1_000_000 - 7_300),
+            respawns: 0,
+            heartbeat: None,
             loyal: true,
             reason: None,
             next_try: None,
@@ -323,8 +339,8 @@ mod tests {
         Vassal {
             pid: None,
             rss: None,
-            since: 1_000_000 - 12,
-            starts: 7,
+            since: Some(1_000_000 - 12),
+            respawns: 7,
             reason: Some("no module named 'blog'".to_owned()),
             next_try: Some(1_000_008),
             ..vassal("blog.ini", State::Cursed)
@@ -347,9 +363,9 @@ mod tests {
     fn a_table_has_its_columns_under_each_other() {
         let both = listed(vec![cursed(), vassal("shop.ini", State::Running)]);
         let expected = "\
-VASSAL    STATE    SINCE   PID      RSS  STARTS  WHY
-blog.ini  cursed   12 s      -        -       7  no module named 'blog' (next try in 8 s)
-shop.ini  running  2 h    4321  3.5 MiB       1
+VASSAL    STATE    STARTED   PID      RSS  RESPAWNS  WHY
+blog.ini  cursed   12 s        -        -         7  no module named 'blog' (next try in 8 s)
+shop.ini  running  2 h      4321  3.5 MiB         0
 ";
         assert_eq!(reply(&both, &PLAIN), expected);
         assert_eq!(reply(&listed(Vec::new()), &PLAIN), "no vassals\n");
@@ -414,7 +430,7 @@ shop.ini  running  2 h    4321  3.5 MiB       1
         one.log = vec!["first".to_owned(), "second".to_owned()];
         one.uid = Some(33);
         let drawn = reply(&Reply::Vassal(Box::new(one)), &PLAIN);
-        assert!(drawn.starts_with("shop.ini  running for 2 h\n"), "{drawn}");
+        assert!(drawn.starts_with("shop.ini  running\n"), "{drawn}");
         assert!(drawn.contains("   runs as  uid 33\n"), "{drawn}");
         assert!(drawn.ends_with("\n  first\n  second\n"), "{drawn}");
     }

@@ -1,5 +1,7 @@
 //! The loop: what happens goes to the realm, what the realm orders is done.
 
+mod answers;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -13,7 +15,7 @@ use uwgate_sys::clock::{coarse_now, coarse_realtime, local_ctime};
 use uwgate_sys::listener::Bind;
 use uwgate_sys::process::{self, Exit, Pid, Signal};
 
-use crate::control::{self, Request, Response};
+use crate::control;
 use crate::happenings::{Happening, Happenings};
 use crate::reconcile::{Event, FromVassal, Order, Realm, Report, Settings, What, Wish};
 use crate::snapshot::{self, Snapshot, VassalView};
@@ -156,7 +158,7 @@ impl Emperor {
             Happening::Show => self.show(),
             Happening::ReopenLogs => self.station.reopen_logs(),
             Happening::Stats(reply) => drop(reply.send(self.snapshot())),
-            Happening::Control(request, reply) => drop(reply.send(self.answer(request))),
+            Happening::Control(request, client) => self.answer(request, client),
         }
     }
 
@@ -360,39 +362,6 @@ impl Emperor {
             started: self.started,
             sources: self.sources.iter().map(|it| it.shown.clone()).collect(),
             vassals: snapshot::vassals(&self.realm, &self.sources),
-        }
-    }
-
-    fn answer(&mut self, request: Request) -> Response {
-        match request {
-            Request::List => Response {
-                emperor: Some(self.snapshot()),
-                ..Response::done()
-            },
-            Request::Status { name, lines } => self.show_vassal(&name, lines),
-            Request::Reload { name } => self.wish_for(&name, Wish::Reload),
-            Request::Stop { name } => self.wish_for(&name, Wish::Stop),
-            Request::Start { name } => self.wish_for(&name, Wish::Start),
-            Request::Rescan => {
-                self.look();
-                Response::done()
-            }
-        }
-    }
-
-    fn wish_for(&mut self, name: &str, wish: fn(Name) -> Wish) -> Response {
-        self.tell(Event::Wish(wish(name.into())));
-        self.show_vassal(name, 0)
-    }
-
-    fn show_vassal(&self, name: &str, lines: usize) -> Response {
-        let Some(mut view) = snapshot::vassal(&self.realm, &self.sources, &name.into()) else {
-            return Response::refused(format!("there is no vassal {name}"));
-        };
-        view.log = self.outputs.last(&name.into(), lines);
-        Response {
-            vassal: Some(view),
-            ..Response::done()
         }
     }
 

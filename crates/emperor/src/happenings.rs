@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use uwgate_ctl::protocol::Request;
 use uwgate_sys::clock::{Millis, coarse_now};
 
-use crate::control::{Request, Response};
+use crate::control::Client;
 use crate::reconcile::{Manner, Wish};
 use crate::snapshot::Snapshot;
 use crate::source::SourceId;
@@ -40,7 +41,7 @@ pub(crate) enum Happening {
     /// A stats client is there.
     Stats(oneshot::Sender<Snapshot>),
     /// A client of the control socket wants something.
-    Control(Request, oneshot::Sender<Response>),
+    Control(Request, Client),
 }
 
 /// The queue.

@@ -4,12 +4,12 @@
 //! - [`source`]: where vassals come from. Each source says which there are to be ([`spec`]).
 //! - [`reconcile`]: what there is to be against what there is. Pure: events and the time in, orders out.
 //! - `vassal`: carries orders out. Starts processes, talks with them, reads what they print.
-//! - `emperor`: the loop between them; [`snapshot`], `stats` and [`control`] show what it knows.
+//! - `emperor`: the loop between them; [`snapshot`], `stats` and `control` show what it knows.
 //!
 //! A vassal is any program that understands uWSGI's bytes on `UWSGI_EMPEROR_FD`: ours, or a real uWSGI.
 #![forbid(unsafe_code)]
 
-pub mod control;
+mod control;
 mod emperor;
 mod happenings;
 mod listen;

@@ -13,8 +13,8 @@ use uwgate_sys::listener::{Address, Listener};
 /// So many clients of one socket are served at a time; others wait in its queue.
 const CLIENTS: usize = 16;
 
-/// How long a client may take for all it wants.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a client may take for all it wants, if it has to end at all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long to leave the queue alone when the process has no file descriptors left.
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(250);
@@ -51,8 +51,8 @@ impl Door {
     }
 }
 
-/// Serves whoever comes, for ever.
-pub(crate) async fn accept<F>(door: Door, serve: impl Fn(Client) -> F)
+/// Serves whoever comes, each for so long at most, for ever.
+pub(crate) async fn accept<F>(door: Door, patience: Duration, serve: impl Fn(Client) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -62,7 +62,7 @@ where
             Ok(client) => {
                 let serving = serve(client);
                 tokio::spawn(async move {
-                    let _ = timeout(PATIENCE, serving).await;
+                    let _ = timeout(patience, serving).await;
                     drop(place);
                 });
             }

@@ -1,14 +1,13 @@
 //! What the emperor knows, for whoever asks.
 
-use serde::{Deserialize, Serialize};
 use uwgate_sys::clock::{Millis, coarse_now, coarse_realtime};
 
-use crate::reconcile::{Realm, Standing, State, Vassal};
+use crate::reconcile::{Realm, State, Vassal};
 use crate::source::Source;
 use crate::spec::Name;
 
 /// The emperor and all its vassals at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// Of this program.
     pub version: String,
@@ -23,7 +22,7 @@ pub struct Snapshot {
 }
 
 /// A vassal at one moment. Times are seconds since 1970, 0 for never.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VassalView {
     /// Its name.
     pub name: String,
@@ -31,8 +30,6 @@ pub struct VassalView {
     pub source: String,
     /// `running`, `starting`, `reloading`, `stopping`, `throttled`, `on-demand`, or `stopped`.
     pub state: String,
-    /// Why it is stopped: `by the operator`, `left by itself`; else empty.
-    pub standing: String,
     /// Of its process; 0 when there is none.
     pub pid: i32,
     /// When that was started, or the last.
@@ -55,19 +52,12 @@ pub struct VassalView {
     pub failures: u32,
     /// How long it has to wait for them, in milliseconds.
     pub throttle: u64,
-    /// When it will be started again, if it waits for that.
-    pub again_at: u64,
-    /// How its last process ended that was not to: `exited with code 1`.
-    pub reason: String,
     /// When that was.
     pub reason_at: u64,
     /// The socket on which somebody has to connect before it is started.
     pub on_demand: String,
     /// Who it runs as, if not as the emperor: user and group id.
     pub owner: Option<(u32, u32)>,
-    /// What it has printed last, oldest line first; only in answers about one vassal.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub log: Vec<String>,
 }
 
 /// Without the lines of the log.
@@ -76,11 +66,6 @@ pub(crate) fn vassals(realm: &Realm, sources: &[Source]) -> Vec<VassalView> {
         .vassals()
         .map(|(name, vassal)| view(name, vassal, sources))
         .collect()
-}
-
-/// One of them.
-pub(crate) fn vassal(realm: &Realm, sources: &[Source], name: &Name) -> Option<VassalView> {
-    Some(view(name, realm.vassal(name)?, sources))
 }
 
 fn view(name: &Name, vassal: &Vassal, sources: &[Source]) -> VassalView {
@@ -99,11 +84,6 @@ fn view(name: &Name, vassal: &Vassal, sources: &[Source]) -> VassalView {
             .get(vassal.source())
             .map_or_else(String::new, |it| it.shown.clone()),
         state: word(state).into(),
-        standing: match (state, vassal.standing()) {
-            (State::Stopped | State::Stopping, Standing::Held) => "by the operator".into(),
-            (State::Stopped | State::Stopping, Standing::Exiled) => "left by itself".into(),
-            _ => String::new(),
-        },
         pid: vassal.pid().map_or(0, |pid| pid.as_raw()),
         since: moment(since),
         first_run: moment(first_run),
@@ -115,14 +95,9 @@ fn view(name: &Name, vassal: &Vassal, sources: &[Source]) -> VassalView {
         respawns: vassal.respawns(),
         failures,
         throttle: u64::try_from(throttle).unwrap_or(u64::MAX),
-        again_at: moment(vassal.again_at()),
-        reason: vassal
-            .death()
-            .map_or_else(String::new, |it| it.0.to_string()),
         reason_at: moment(vassal.death().map(|it| it.1)),
         on_demand: spec.on_demand.clone().unwrap_or_default(),
         owner: spec.owner.map(|owner| (owner.uid, owner.gid)),
-        log: Vec::new(),
     }
 }
 
@@ -139,7 +114,7 @@ fn word(state: State) -> &'static str {
 }
 
 /// Seconds since 1970 of a moment on the monotonic clock, past or to come.
-fn moment(at: Option<Millis>) -> u64 {
+pub(crate) fn moment(at: Option<Millis>) -> u64 {
     let Some(at) = at else { return 0 };
     let (now, since_1970) = (coarse_now(), coarse_realtime());
     (since_1970 + at.since(now))

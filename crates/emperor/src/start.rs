@@ -125,13 +125,29 @@ fn bind(options: &Options, station: &Station) -> Result<Servers, Vec<String>> {
     let stats: Result<_, _> = stats
         .map(|asked| stats::Server::bind(asked, options, owner))
         .collect();
-    let path = control::path(&options.emperor, &options.control);
-    let control = path.map(|path| control::Server::bind(&path, owner));
     let one = |problem| vec![problem];
     Ok(Servers {
         stats: stats.map_err(one)?,
-        control: control.transpose().map_err(one)?,
+        control: bind_control(options, owner).map_err(one)?,
     })
+}
+
+/// A socket that nobody has asked for need not be there: another emperor may have it.
+fn bind_control(
+    options: &Options,
+    owner: Option<(u32, u32)>,
+) -> Result<Option<control::Server>, String> {
+    let (path, is_asked) = control::path(&options.emperor);
+    match control::Server::bind(&path, owner) {
+        Ok(server) => Ok(Some(server)),
+        Err(problem) if is_asked => Err(problem),
+        Err(problem) => {
+            tracing::warn!(
+                "`uwgate ctl` will not reach this emperor ({problem}); give it an emperor-control-socket of its own"
+            );
+            Ok(None)
+        }
+    }
 }
 
 fn write_pid(options: &Options) -> Result<(), String> {

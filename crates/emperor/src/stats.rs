@@ -10,7 +10,7 @@ use uwgate_config::{Address, Located, Options};
 use uwgate_sys::listener::{self, Bind, Listener};
 
 use crate::happenings::Happening;
-use crate::listen::{Client, Door, accept};
+use crate::listen::{Client, Door, PATIENCE, accept};
 use crate::snapshot::{Snapshot, VassalView};
 
 /// A stats socket, with the task that serves it.
@@ -62,7 +62,7 @@ impl Server {
     /// Answers from now on.
     pub(crate) fn serve(&mut self, sender: &UnboundedSender<Happening>) -> io::Result<()> {
         let (door, sender) = (Door::new(&self.listener)?, sender.clone());
-        self.task = Some(tokio::spawn(accept(door, move |client| {
+        self.task = Some(tokio::spawn(accept(door, PATIENCE, move |client| {
             let sender = sender.clone();
             async move {
                 // A client that leaves in the middle is not worth a line.

@@ -1,6 +1,7 @@
 //! The emperor and its vassals. Both sides speak uWSGI's dialogue, so every pairing is tested: ours over ours, ours
 //! over a real uWSGI, a real uWSGI over ours, and, as the judge of the test, uWSGI over itself.
 
+mod ctl;
 mod life;
 mod owners;
 mod trouble;
@@ -8,6 +9,7 @@ mod trouble;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::process::Output;
 
 use crate::support::process::Process;
 use crate::support::wait::{PATIENCE, until, until_true};
@@ -45,6 +47,9 @@ macro_rules! pairings {
     };
 }
 use pairings;
+
+/// The control socket, in the directory of the test.
+const CONTROL: &str = "control.sock";
 
 /// An emperor to be: its vassals' directory and its options.
 struct Realm {
@@ -101,6 +106,11 @@ impl Realm {
             .arg(dir.join("e.pid"))
             .args(options)
             .current_dir(&*dir);
+        if emperor == Kind::Uwgate {
+            command
+                .arg("--emperor-control-socket")
+                .arg(dir.join(CONTROL));
+        }
         let process = Process::start(command, &dir.join("emperor.log"));
         Emperor { process, dir }
     }
@@ -183,11 +193,11 @@ impl Emperor {
         self.log().matches(text).count()
     }
 
-    /// Asks the control socket and gives the answer.
+    /// Asks the control socket and gives the first answer.
     fn control(&self, request: &str) -> serde_json::Value {
         use std::io::{BufRead, BufReader};
 
-        let path = self.dir.join("e.pid.ctl");
+        let path = self.dir.join(CONTROL);
         let mut socket = until("the control socket", || {
             std::os::unix::net::UnixStream::connect(&path).ok()
         });
@@ -200,7 +210,8 @@ impl Emperor {
     }
 
     fn status(&self, name: &str) -> serde_json::Value {
-        self.control(&format!("{{\"do\":\"status\",\"name\":\"{name}\"}}"))["vassal"].take()
+        let request = format!("{{\"do\":\"status\",\"vassal\":\"{name}\",\"lines\":20}}");
+        self.control(&request)["vassal"].take()
     }
 
     /// Waits until the emperor says that the vassal is in this state.
@@ -208,6 +219,23 @@ impl Emperor {
         until_true(&format!("{name} to be {state}"), || {
             self.status(name)["state"] == state
         });
+    }
+
+    /// `uwgate ctl` with these words.
+    fn ctl(&self, words: &[&str]) -> Output {
+        let socket = self.dir.join(CONTROL);
+        self.wait_for_control();
+        Kind::Uwgate
+            .command()
+            .arg("ctl")
+            .args(words)
+            .env("UWGATE_CTL_SOCKET", socket)
+            .output()
+            .expect("the program can be run")
+    }
+
+    fn wait_for_control(&self) {
+        until_true("the control socket", || self.dir.join(CONTROL).exists());
     }
 
     fn pid(&self, name: &str) -> u32 {

@@ -3,19 +3,28 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::oneshot;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
+use uwgate_ctl::protocol::{LONGEST_REQUEST, Reply, Request};
 use uwgate_sys::listener::{self, Address, Bind, Listener};
 
-use super::{Request, Response};
 use crate::happenings::Happening;
-use crate::listen::{Door, accept};
+use crate::listen::{self, Door, accept};
+use crate::race::race;
 
-/// The longest request.
-const LONGEST: u64 = 64 * 1024;
+/// So many answers wait for a client that reads slowly. One that follows the log is let go when there are more: the
+/// emperor waits for nobody.
+const WAITING: usize = 4096;
+
+/// A client that follows the log stays for as long as it likes.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Where the answers to one request go.
+pub(crate) type Client = Sender<Reply>;
 
 /// The socket, with the task that serves it.
 pub(crate) struct Server {
@@ -55,10 +64,10 @@ impl Server {
     pub(crate) fn serve(&mut self, sender: UnboundedSender<Happening>) -> io::Result<()> {
         let door = Door::new(&self.listener)?;
         let sender = Arc::new(sender);
-        self.task = Some(tokio::spawn(accept(door, move |client| {
+        self.task = Some(tokio::spawn(accept(door, FOR_EVER, move |client| {
             let sender = Arc::clone(&sender);
             async move {
-                if let crate::listen::Client::Unix(client) = client {
+                if let listen::Client::Unix(client) = client {
                     // Whoever leaves in the middle is not worth a line.
                     let _ = answer(client, &sender).await;
                 }
@@ -69,26 +78,41 @@ impl Server {
 }
 
 async fn answer(client: UnixStream, sender: &UnboundedSender<Happening>) -> io::Result<()> {
-    let (reading, mut writing) = client.into_split();
+    let (reading, writing) = client.into_split();
     let mut reading = BufReader::new(reading);
-    loop {
-        let mut line = Vec::new();
-        let mut limited = (&mut reading).take(LONGEST);
-        if limited.read_until(b'\n', &mut line).await? == 0 {
-            return Ok(());
+    let mut line = Vec::new();
+    let mut limited = (&mut reading).take(LONGEST_REQUEST as u64);
+    let asking = limited.read_until(b'\n', &mut line);
+    tokio::time::timeout(listen::PATIENCE, asking).await??;
+    let (client, answers) = channel(WAITING);
+    let mut follows = false;
+    match serde_json::from_slice(&line) {
+        Ok(request) => {
+            follows = matches!(request, Request::Tail { follow: true, .. });
+            let _ = sender.send(Happening::Control(request, client));
         }
-        let response = match serde_json::from_slice(&line) {
-            Ok(request) => ask(request, sender).await?,
-            Err(error) => Response::refused(format!("not a request: {error}")),
-        };
-        let mut text = serde_json::to_vec(&response).map_err(io::Error::other)?;
+        Err(error) => drop(client.try_send(Reply::Error(format!("that is no request: {error}")))),
+    }
+    match follows {
+        true => drop(race(pass_on(answers, writing), gone(reading)).await),
+        false => pass_on(answers, writing).await,
+    }
+    Ok(())
+}
+
+async fn pass_on(mut answers: Receiver<Reply>, mut writing: OwnedWriteHalf) {
+    while let Some(reply) = answers.recv().await {
+        let mut text = serde_json::to_vec(&reply).unwrap_or_default();
         text.push(b'\n');
-        writing.write_all(&text).await?;
+        let sent = tokio::time::timeout(listen::PATIENCE, writing.write_all(&text)).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            return;
+        }
     }
 }
 
-async fn ask(request: Request, sender: &UnboundedSender<Happening>) -> io::Result<Response> {
-    let (reply, response) = oneshot::channel();
-    let _ = sender.send(Happening::Control(request, reply));
-    response.await.map_err(io::Error::other)
+/// Returns when the client closes its half. Whoever follows the log keeps it open until it has seen enough.
+async fn gone(mut reading: BufReader<OwnedReadHalf>) {
+    let mut more = [0; 256];
+    while matches!(reading.read(&mut more).await, Ok(1..)) {}
 }

@@ -110,6 +110,8 @@ pub struct Vassal {
     first_started: Option<Millis>,
     respawns: u32,
     throttled_for: Duration,
+    /// The longest that any vassal has to wait.
+    longest: Duration,
     over: bool,
     heartbeat: Duration,
     tolerance: Duration,
@@ -141,6 +143,7 @@ impl Vassal {
             first_started: None,
             respawns: 0,
             throttled_for: Duration::ZERO,
+            longest: settings.throttle.cap,
             over: false,
             heartbeat: settings.heartbeat,
             tolerance: settings.tolerance,
@@ -219,6 +222,11 @@ impl Vassal {
     /// Failures in a row, and how long it has to wait for them.
     pub fn throttle(&self) -> (u32, Duration) {
         (self.child.strikes(), self.throttled_for)
+    }
+
+    /// Whether it has to wait for as long as any ever has to.
+    pub fn waits_longest(&self) -> bool {
+        self.throttled_for >= self.longest
     }
 
     /// When it will be started again, if it waits for that.

@@ -20,7 +20,9 @@ use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 use tokio::time::sleep;
+use uwgate_ctl::protocol::{Line, Reply};
 
+use crate::control::Client;
 use crate::race::race;
 use crate::spec::Name;
 
@@ -156,6 +158,38 @@ struct All {
     watched: HashMap<i32, Name>,
     /// To be copied.
     dirty: BTreeSet<Name>,
+    followers: Vec<Follower>,
+}
+
+/// Somebody who is told what is copied.
+struct Follower {
+    /// Of these vassals; `None`: of all.
+    only: Option<BTreeSet<Name>>,
+    client: Client,
+}
+
+impl Follower {
+    /// Whether it is still there, and can be told more.
+    fn tell(&self, name: &Name, text: &str) -> bool {
+        if self.only.as_ref().is_some_and(|only| !only.contains(name)) {
+            return !self.client.is_closed();
+        }
+        let mut lines = text.lines().map(|text| Line {
+            vassal: name.to_string(),
+            text: text.to_owned(),
+        });
+        lines.all(|line| self.client.try_send(Reply::Line(line)).is_ok())
+    }
+}
+
+impl All {
+    /// Passes on what `name` has printed.
+    fn publish(&mut self, name: &Name, text: &[u8]) {
+        if !text.is_empty() && !self.followers.is_empty() {
+            let text = String::from_utf8_lossy(text);
+            self.followers.retain(|follower| follower.tell(name, &text));
+        }
+    }
 }
 
 impl Outputs {
@@ -192,13 +226,21 @@ impl Outputs {
             .map_or_else(Vec::new, |it| it.last(lines))
     }
 
+    /// Tells a client from now on what these vassals print, or all, until it goes or does not keep up.
+    pub(crate) fn follow(&self, only: Option<BTreeSet<Name>>, client: Client) {
+        self.lock().followers.push(Follower { only, client });
+    }
+
     /// Copies what is there now: a process of it has ended.
     pub(crate) fn flush(&self, name: &Name) {
         loop {
-            let copied = self.lock().printed.get_mut(name).map(|it| it.copy(true));
+            let mut all = self.lock();
+            let copied = all.printed.get_mut(name).map(|it| it.copy(true));
             let Some(Ok((text, more))) = copied else {
                 return;
             };
+            all.publish(name, &text);
+            drop(all);
             write(&text);
             if !more {
                 return;
@@ -271,6 +313,9 @@ impl Outputs {
             let number = inotify::add_watch(queue, path.as_str(), watch);
             let copied = printed.copy(false);
             let more = matches!(copied, Ok((_, true)));
+            if let Ok((text, _)) = &copied {
+                all.publish(&name, text);
+            }
             match number {
                 Ok(number) if !more => drop(all.watched.insert(number, name)),
                 Ok(_) => drop(all.dirty.insert(name)),
