@@ -79,11 +79,26 @@ fn reason(vassal: &Vassal, state: protocol::State) -> Option<String> {
     }
 }
 
-/// Of what a vassal has printed the line that says what went wrong, if one looks like that.
+/// Of what a vassal has printed the line that says what went wrong, if one looks like that: the end of a traceback
+/// before anything that came of it.
 pub(crate) fn complaint(lines: &[String]) -> Option<&str> {
     const COMPLAINTS: [&str; 5] = ["Error", "Exception", "error", "cannot", "no such"];
     let complains = |line: &&String| COMPLAINTS.iter().any(|word| line.contains(word));
-    lines.iter().rev().find(complains).map(|line| line.trim())
+    let last = |fits: &dyn Fn(&&String) -> bool| lines.iter().rev().find(fits);
+    let line = last(&|line| is_exception(line)).or_else(|| last(&complains));
+    line.map(|line| line.trim())
+}
+
+/// Whether it reads `package.SomeError: because`.
+fn is_exception(line: &str) -> bool {
+    let class = line.split_once(": ").map_or(line, |(class, _)| class);
+    let is_name = class
+        .chars()
+        .all(|it| it.is_alphanumeric() || "._".contains(it));
+    is_name
+        && ["Error", "Exception"]
+            .iter()
+            .any(|end| class.ends_with(end))
 }
 
 /// What happens to a vassal that an operator has spoken of.
@@ -114,6 +129,7 @@ mod tests {
             "Traceback (most recent call last):",
             "  File \"x.py\", line 1, in <module>",
             "ModuleNotFoundError: No module named 'shop'",
+            "shop.ini:5: unable to load app 0 (callable not found or import error)",
             "goodbye to uWSGI.",
         ]
         .map(str::to_owned);
