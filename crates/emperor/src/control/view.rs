@@ -44,7 +44,7 @@ fn rss(pid: Pid) -> Option<u64> {
 
 fn config(spec: &VassalSpec) -> Option<PathBuf> {
     match &spec.config {
-        ConfigFrom::File { path } => Some(spec.directory.join(path)),
+        ConfigFrom::File { path } | ConfigFrom::Output { path } => Some(spec.directory.join(path)),
         ConfigFrom::Bytes { .. } => None,
     }
 }
