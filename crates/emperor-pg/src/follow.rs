@@ -45,9 +45,16 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 const REMIND: Duration = Duration::from_secs(300);
 
 /// Follows the place and tells, each time it has changed, all rows that this host is to run. `look` asks for a look now.
-/// Nothing is told before the database has answered, and nothing while it does not.
-pub async fn follow(place: Place, pace: Pace, look: Arc<Notify>, tell: impl FnMut(Vec<Row>)) {
-    let mut follower = Follower::new(place, pace, tell);
+/// Nothing is told before the database has answered, and nothing while it does not. What `judge` says against a row is
+/// logged; its vassal stays as it was before.
+pub async fn follow(
+    place: Place,
+    pace: Pace,
+    look: Arc<Notify>,
+    judge: impl Fn(&Row) -> Result<(), String>,
+    tell: impl FnMut(Vec<Row>),
+) {
+    let mut follower = Follower::new(place, pace, judge, tell);
     loop {
         let trouble = match follower.serve(&look).await {
             Ok(never) => match never {},
@@ -63,9 +70,10 @@ pub async fn follow(place: Place, pace: Pace, look: Arc<Notify>, tell: impl FnMu
 
 enum Never {}
 
-struct Follower<T> {
+struct Follower<J, T> {
     place: Place,
     pace: Pace,
+    judge: J,
     tell: T,
     book: Book,
     share: Option<Share>,
@@ -86,13 +94,14 @@ enum Announcing {
     No(u32),
 }
 
-impl<T: FnMut(Vec<Row>)> Follower<T> {
-    fn new(place: Place, pace: Pace, tell: T) -> Self {
+impl<J: Fn(&Row) -> Result<(), String>, T: FnMut(Vec<Row>)> Follower<J, T> {
+    fn new(place: Place, pace: Pace, judge: J, tell: T) -> Self {
         let share = place.share.as_ref();
         Self {
             share: share.map(|it| Share::new(&place.node, it.copies, it.grace)),
             place,
             pace,
+            judge,
             tell,
             book: Book::default(),
             told: None,
@@ -168,7 +177,13 @@ impl<T: FnMut(Vec<Row>)> Follower<T> {
     /// Reads the table and tells what has changed.
     async fn read(&mut self, session: &Session) -> Result<(), Trouble> {
         let answer = session.ask(&self.place.table.query()).await?;
-        let problems = self.book.take(&answer).map_err(Trouble::Answer)?;
+        // A user that is on other hosts only is no fault of a row for those.
+        let judge = |row: &Row| match may_run(row, &self.place.node) {
+            true => (self.judge)(row),
+            false => Ok(()),
+        };
+        let problems = self.book.take(&answer, &judge);
+        let problems = problems.map_err(Trouble::Answer)?;
         let shown = self.place.shown();
         for problem in problems {
             tracing::warn!("[emperor] {shown}: {problem}");

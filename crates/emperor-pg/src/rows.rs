@@ -97,16 +97,21 @@ pub(crate) struct Book {
 }
 
 impl Book {
-    /// Takes an answer, and returns what is new to say of bad rows. A vassal whose row has become bad stays as it was.
+    /// Takes an answer, and returns what is new to say of bad rows: those that are bad in themselves and those that
+    /// `judge` has something against. A vassal whose row has become bad stays as it was.
     ///
     /// # Errors
     /// When it is no answer to what was asked; nothing has changed then.
-    pub(crate) fn take(&mut self, answer: &Answer) -> Result<Vec<String>, String> {
+    pub(crate) fn take(
+        &mut self,
+        answer: &Answer,
+        judge: &dyn Fn(&Row) -> Result<(), String>,
+    ) -> Result<Vec<String>, String> {
         let columns = Columns::of(&answer.columns)?;
         let mut rows = BTreeMap::new();
         let mut problems = BTreeSet::new();
         for cells in &answer.rows {
-            match row(cells, &columns) {
+            match judged(row(cells, &columns), judge) {
                 Reading::Wanted(row) => {
                     if rows.contains_key(&row.name) {
                         problems.insert(format!(
@@ -174,6 +179,16 @@ fn row(cells: &Cells, columns: &Columns) -> Reading {
     })
 }
 
+fn judged(reading: Reading, judge: &dyn Fn(&Row) -> Result<(), String>) -> Reading {
+    match reading {
+        Reading::Wanted(row) => match judge(&row) {
+            Ok(()) => Reading::Wanted(row),
+            Err(problem) => bad(&row.name, &problem),
+        },
+        other => other,
+    }
+}
+
 fn bad(name: &str, problem: &str) -> Reading {
     Reading::Bad {
         name: name.to_owned(),
@@ -218,6 +233,13 @@ mod tests {
 
     const TABLE: &[&str] = &["id", "name", "config", "ts", "enabled", "hosts", SECONDS];
 
+    fn take(book: &mut Book, answer: &Answer) -> Result<Vec<String>, String> {
+        book.take(answer, &|row| match &*row.config {
+            b"bad" => Err("it is bad".into()),
+            _ => Ok(()),
+        })
+    }
+
     fn names_of(book: &Book) -> Vec<&str> {
         book.rows().map(|row| row.name.as_str()).collect()
     }
@@ -246,7 +268,7 @@ mod tests {
                 None,
             ],
         ];
-        assert_eq!(book.take(&answer(TABLE, rows)), Ok(vec![]));
+        assert_eq!(take(&mut book, &answer(TABLE, rows)), Ok(vec![]));
         assert_eq!(names_of(&book), ["a.ini", "b.ini"]);
         let row = book.rows().nth(1).expect("two");
         assert_eq!(
@@ -267,7 +289,7 @@ mod tests {
             Some("33"),
         ]];
         let columns = ["n", "c", "extract", "uid", "gid"];
-        assert_eq!(book.take(&answer(&columns, rows)), Ok(vec![]));
+        assert_eq!(take(&mut book, &answer(&columns, rows)), Ok(vec![]));
         let row = book.rows().next().expect("one");
         assert_eq!(
             (row.seconds, row.uid.as_deref(), row.gid.as_deref()),
@@ -275,9 +297,9 @@ mod tests {
         );
         let columns = ["n", "c", "ts", "enabled"];
         let rows: &[&[_]] = &[&[Some("a.ini"), Some("x"), Some("17"), Some("true")]];
-        assert_eq!(book.take(&answer(&columns, rows)), Ok(vec![]));
+        assert_eq!(take(&mut book, &answer(&columns, rows)), Ok(vec![]));
         assert_eq!(book.rows().next().and_then(|row| row.uid.as_deref()), None);
-        assert!(book.take(&answer(&["n", "c"], &[])).is_err());
+        assert!(take(&mut book, &answer(&["n", "c"], &[])).is_err());
         assert_eq!(names_of(&book), ["a.ini"], "a bad answer changes nothing");
     }
 
@@ -293,19 +315,22 @@ mod tests {
             &[Some("a.ini"), None, Some("2")],
             &[None, Some("y"), Some("1")],
             &[Some("../c.ini"), Some("y"), Some("1")],
+            &[Some("b.ini"), Some("bad"), Some("2")],
         ];
-        assert_eq!(book.take(&answer(&columns, good)), Ok(vec![]));
+        assert_eq!(take(&mut book, &answer(&columns, good)), Ok(vec![]));
         assert_eq!(
-            book.take(&answer(&columns, bad)).expect("an answer").len(),
-            3
+            take(&mut book, &answer(&columns, bad))
+                .expect("an answer")
+                .len(),
+            4
         );
-        assert_eq!(names_of(&book), ["a.ini"]);
+        assert_eq!(names_of(&book), ["a.ini", "b.ini"]);
         assert_eq!(
-            book.take(&answer(&columns, bad)),
+            take(&mut book, &answer(&columns, bad)),
             Ok(vec![]),
             "it is said once"
         );
-        assert_eq!(book.take(&answer(&columns, &[])), Ok(vec![]));
+        assert_eq!(take(&mut book, &answer(&columns, &[])), Ok(vec![]));
         assert_eq!(names_of(&book), [""; 0], "an empty table is an empty set");
     }
 
@@ -314,8 +339,7 @@ mod tests {
         let serial = |config: &str, time: &str| {
             let mut book = Book::default();
             let rows: &[&[_]] = &[&[Some("a.ini"), Some(config), Some(time)]];
-            book.take(&answer(&["name", "config", "ts"], rows))
-                .expect("an answer");
+            take(&mut book, &answer(&["name", "config", "ts"], rows)).expect("an answer");
             book.rows().next().expect("one").serial
         };
         assert_eq!(serial("x", "1"), serial("x", "1"));

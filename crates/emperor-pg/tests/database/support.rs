@@ -114,7 +114,7 @@ impl Followed {
             };
             let following = async {
                 tokio::select! {
-                    () = follow(place, pace, wake, tell) => {}
+                    () = follow(place, pace, wake, |_| Ok(()), tell) => {}
                     _ = stopped => {}
                 }
             };
