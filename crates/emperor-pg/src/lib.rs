@@ -22,6 +22,7 @@ mod session;
 mod settings;
 mod share;
 mod stable_hash;
+mod tls;
 mod trouble;
 
 pub use follow::{Pace, follow};

@@ -1,6 +1,6 @@
 //! A source as the operator writes it: `pg://` and what comes behind.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio_postgres::Config;
@@ -9,6 +9,7 @@ use tokio_postgres::config::{Host, SslMode};
 use crate::password::Account;
 use crate::rows::SECONDS;
 use crate::settings::Settings;
+use crate::tls::{Proof, Security};
 
 /// What a place may take from the machine it is read on.
 pub struct Here<'a> {
@@ -16,8 +17,8 @@ pub struct Here<'a> {
     pub host: &'a str,
     /// The value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
-    /// Whether there is such a directory.
-    pub directory: &'a dyn Fn(&str) -> bool,
+    /// Whether there is such a file or directory.
+    pub is_there: &'a dyn Fn(&Path) -> bool,
 }
 
 /// A table of vassals in some database, and how this host follows it.
@@ -26,6 +27,7 @@ pub struct Place {
     shown: String,
     /// Everything but a password from the file, which may be another one each time.
     pub(crate) config: Config,
+    pub(crate) security: Security,
     pub(crate) password_file: Option<PathBuf>,
     pub(crate) account: Account,
     pub(crate) table: Table,
@@ -61,16 +63,6 @@ const OWN: &str = "table, channel, share, hosts, grace, node, passfile";
 /// What libpq knows and what changes nothing here.
 const WITHOUT_EFFECT: [&str; 3] = ["client_encoding", "fallback_application_name", "gssencmode"];
 
-/// What belongs to a TLS that is not in this build.
-const OF_TLS: [&str; 6] = [
-    "sslcert",
-    "sslkey",
-    "sslrootcert",
-    "sslcrl",
-    "sslpassword",
-    "sslcertmode",
-];
-
 impl Place {
     /// Of `pg://[user[:password]@][host[:port]]/database[?name=value&...]`, or `pg://` and libpq's words, either with
     /// `;` and a query behind it.
@@ -85,7 +77,7 @@ impl Place {
         };
         let mut settings = Settings::parse(connection)?;
         settings.add_environment(here.variable);
-        without_tls(&mut settings)?;
+        let (mode, security) = security(&mut settings, here)?;
         let table = table(&mut settings, query.filter(|query| !query.is_empty()))?;
         let channel = channel(&mut settings, &table);
         let node = settings
@@ -93,11 +85,12 @@ impl Place {
             .unwrap_or_else(|| here.host.to_owned());
         let share = sharing(&mut settings, &table)?;
         let password_file = password_file(&mut settings, here);
-        let config = config(settings, here)?;
+        let config = config(settings, mode, here)?;
         let account = account(&config);
         Ok(Self {
             shown: shown(&account, &table),
             config,
+            security,
             password_file,
             account,
             table: table.1,
@@ -125,28 +118,53 @@ impl Table {
     }
 }
 
-/// `prefer` and `allow` go without, as with a server that has none; what asks for TLS must not be given less.
-fn without_tls(settings: &mut Settings) -> Result<(), String> {
+/// libpq's modes: `prefer` takes what the server has, what comes after it must not be given less.
+fn security(settings: &mut Settings, here: &Here<'_>) -> Result<(SslMode, Security), String> {
+    let at_home = |name: &str| {
+        let file = PathBuf::from((here.variable)("HOME")?)
+            .join(".postgresql")
+            .join(name);
+        (here.is_there)(&file).then_some(file)
+    };
+    let mut file = |setting: &str, usual: &str| {
+        settings
+            .take(setting)
+            .map(PathBuf::from)
+            .or_else(|| at_home(usual))
+    };
+    let authorities = file("sslrootcert", "root.crt");
+    let (certificate, key) = (
+        file("sslcert", "postgresql.crt"),
+        file("sslkey", "postgresql.key"),
+    );
+    let needed = |authorities: Option<PathBuf>| {
+        authorities.ok_or(
+            "to verify the server, name its authority with sslrootcert=FILE, or sslrootcert=system",
+        )
+    };
     let mode = settings.take("sslmode");
-    match mode.as_deref() {
-        None | Some("disable" | "allow" | "prefer") => {}
-        Some(mode @ ("require" | "verify-ca" | "verify-full")) => {
-            return Err(format!(
-                "sslmode={mode} asks for TLS, which this build has not: reach the database by a unix socket, a private network or a tunnel, with sslmode=disable"
-            ));
-        }
+    let (mode, proof) = match mode.as_deref() {
+        Some("disable" | "allow") => (SslMode::Disable, Proof::None),
+        None | Some("prefer") => (SslMode::Prefer, Proof::None),
+        // As in libpq, who names an authority wants it asked.
+        Some("require") => (
+            SslMode::Require,
+            authorities.map_or(Proof::None, Proof::Signed),
+        ),
+        Some("verify-ca") => (SslMode::Require, Proof::Signed(needed(authorities)?)),
+        Some("verify-full") => (SslMode::Require, Proof::SignedForHost(needed(authorities)?)),
         Some(_) => {
             return Err(
                 "sslmode is one of disable, allow, prefer, require, verify-ca, verify-full".into(),
             );
         }
-    }
-    match settings.names().find(|name| OF_TLS.contains(name)) {
-        Some(name) => Err(format!(
-            "{name} is for TLS, which this build has not: leave it out"
-        )),
-        None => Ok(()),
-    }
+    };
+    let own = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        _ => return Err("sslcert and sslkey are both needed, or neither".into()),
+    };
+    Ok((mode, Security { proof, own }))
 }
 
 /// The table as it is written, and for SQL.
@@ -201,7 +219,7 @@ fn password_file(settings: &mut Settings, here: &Here<'_>) -> Option<PathBuf> {
         .or_else(at_home)
 }
 
-fn config(mut settings: Settings, here: &Here<'_>) -> Result<Config, String> {
+fn config(mut settings: Settings, mode: SslMode, here: &Here<'_>) -> Result<Config, String> {
     for name in WITHOUT_EFFECT {
         settings.take(name);
     }
@@ -210,10 +228,16 @@ fn config(mut settings: Settings, here: &Here<'_>) -> Result<Config, String> {
         let reason = crate::trouble::root(&error);
         format!("{reason}; beside libpq's settings there are {OWN}")
     })?;
-    config.ssl_mode(SslMode::Disable);
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         config.host(default_host(here));
     }
+    // As in libpq nothing is encrypted inside one machine.
+    let hosts = config.get_hosts();
+    let local = !hosts.is_empty() && hosts.iter().all(|host| matches!(host, Host::Unix(_)));
+    config.ssl_mode(match local {
+        true => SslMode::Disable,
+        false => mode,
+    });
     if config.get_application_name().is_none() {
         config.application_name("uwgate emperor");
     }
@@ -230,7 +254,9 @@ fn config(mut settings: Settings, here: &Here<'_>) -> Result<Config, String> {
 /// Where a server of this machine listens: libpq has the directory compiled in, which differs from system to system.
 fn default_host(here: &Here<'_>) -> &'static str {
     let directories = ["/run/postgresql", "/var/run/postgresql"];
-    let found = directories.into_iter().find(|it| (here.directory)(it));
+    let found = directories
+        .into_iter()
+        .find(|it| (here.is_there)(Path::new(it)));
     found.unwrap_or("/tmp")
 }
 
@@ -296,7 +322,7 @@ mod tests {
         let here = Here {
             host: "web1",
             variable: &|name| (name == "HOME").then(|| "/home/web".to_owned()),
-            directory: &|path| path == "/run/postgresql",
+            is_there: &|path| path == "/run/postgresql",
         };
         Place::parse(text, &here)
     }
@@ -342,16 +368,28 @@ mod tests {
     }
 
     #[test]
-    fn tls_is_not_given_up_in_silence() {
-        for mode in ["require", "verify-ca", "verify-full", "nonsense"] {
-            let problem = parse(&format!("pg://db/apps?sslmode={mode}")).expect_err(mode);
-            assert!(problem.contains("sslmode"), "{problem}");
-        }
-        assert!(parse("pg://db/apps?sslrootcert=/x").is_err());
+    fn modes_of_tls() {
+        let of = |text: &str| {
+            let place = place(text);
+            (place.config.get_ssl_mode(), place.security.proof)
+        };
+        assert_eq!(of("pg://db/apps"), (SslMode::Prefer, Proof::None));
         assert_eq!(
-            place("pg://db/apps?sslmode=prefer").config.get_ssl_mode(),
-            SslMode::Disable
+            of("pg://db/apps?sslmode=require"),
+            (SslMode::Require, Proof::None)
         );
+        assert_eq!(
+            of("pg://db/apps?sslmode=require&sslrootcert=/ca"),
+            (SslMode::Require, Proof::Signed("/ca".into()))
+        );
+        assert_eq!(
+            of("pg://db/apps?sslmode=verify-full&sslrootcert=system"),
+            (SslMode::Require, Proof::SignedForHost("system".into()))
+        );
+        assert_eq!(of("pg://host=/run/pg sslmode=require").0, SslMode::Disable);
+        for text in ["sslmode=verify-full", "sslmode=nonsense", "sslcert=/c"] {
+            assert!(parse(&format!("pg://db/apps?{text}")).is_err(), "{text}");
+        }
     }
 
     #[test]

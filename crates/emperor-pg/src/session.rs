@@ -6,13 +6,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{AsyncMessage, Client, Connection, NoTls, SimpleQueryMessage, Socket};
+use tokio_postgres::{AsyncMessage, Client, Connection, SimpleQueryMessage, Socket};
 
 use crate::password;
 use crate::place::{Place, Sharing, Table, quoted};
 use crate::rows::Answer;
 use crate::share::Host;
+use crate::tls::{Secured, Tls};
 use crate::trouble::Trouble;
 
 /// A table that is locked for longer than this, or a database that is gone without a word.
@@ -48,7 +48,8 @@ impl Session {
         {
             config.password(password);
         }
-        let connecting = timeout(ANSWER, config.connect(NoTls));
+        let tls = Tls::new(&place.security).map_err(Trouble::Files)?;
+        let connecting = timeout(ANSWER, config.connect(tls));
         let (client, connection) = connecting.await.map_err(|_| Trouble::Silent)??;
         let (sender, news) = mpsc::unbounded_channel();
         let mut session = Self {
@@ -172,12 +173,12 @@ fn password_from_file(place: &Place) -> Result<Option<String>, Trouble> {
         return Ok(None);
     };
     let found = password::from_file(file, &place.account);
-    found.map_err(|error| Trouble::Password(format!("{}: {error}", file.display())))
+    found.map_err(|error| Trouble::Files(format!("{}: {error}", file.display())))
 }
 
 /// Keeps the connection going, and passes on what is announced.
 async fn drive(
-    mut connection: Connection<Socket, NoTlsStream>,
+    mut connection: Connection<Socket, Secured<Socket>>,
     news: mpsc::UnboundedSender<News>,
 ) -> Result<(), tokio_postgres::Error> {
     while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {

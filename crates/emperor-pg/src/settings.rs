@@ -74,10 +74,6 @@ impl Settings {
         found.filter(|value| !value.is_empty())
     }
 
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
-    }
-
     /// As words of libpq, which any client reads.
     pub(crate) fn to_words(&self) -> String {
         let quoted = |value: &str| value.replace('\\', r"\\").replace('\'', r"\'");

@@ -16,8 +16,8 @@ pub(crate) enum Trouble {
     Silent,
     /// There is an answer, but not to what was asked.
     Answer(String),
-    /// The password cannot be had.
-    Password(String),
+    /// A file with a password or a certificate cannot be used.
+    Files(String),
 }
 
 impl From<Error> for Trouble {
@@ -32,7 +32,7 @@ impl Trouble {
         match self {
             Self::Database(error) => error.is_closed(),
             Self::Closed => true,
-            Self::Silent | Self::Answer(_) | Self::Password(_) => false,
+            Self::Silent | Self::Answer(_) | Self::Files(_) => false,
         }
     }
 
@@ -48,7 +48,7 @@ impl Trouble {
                 "the database does not answer: is it overloaded, or a lock on the table held?"
                     .into()
             }
-            Self::Answer(problem) | Self::Password(problem) => problem.clone(),
+            Self::Answer(problem) | Self::Files(problem) => problem.clone(),
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Postgres {
     dir: TempDir,
     keeper: Option<Child>,
     user: Option<(u32, u32)>,
+    settings: Vec<String>,
+    port: u16,
     /// Nobody will drop it.
     for_ever: bool,
 }
@@ -52,6 +54,8 @@ impl Postgres {
             dir,
             keeper: None,
             user,
+            settings: vec!["listen_addresses=".to_owned()],
+            port: 5432,
             for_ever,
         };
         postgres.initialize();
@@ -89,7 +93,6 @@ impl Postgres {
             .arg("-k")
             .arg(self.socket_directory());
         for setting in [
-            "listen_addresses=",
             "fsync=off",
             "max_connections=60",
             "shared_buffers=8MB",
@@ -98,6 +101,9 @@ impl Postgres {
             "autovacuum=off",
             "jit=off",
         ] {
+            command.arg("-c").arg(setting);
+        }
+        for setting in &self.settings {
             command.arg("-c").arg(setting);
         }
         if self.for_ever {
@@ -121,6 +127,53 @@ impl Postgres {
     /// A new database.
     pub fn database(&self, name: &str) {
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
+    }
+
+    /// Listens on a port of the loopback as well, with TLS only: its certificate is for `localhost` and signed by what
+    /// is returned as a file.
+    pub fn with_tls(&mut self, port: u16) -> PathBuf {
+        self.stop();
+        let dir = self.dir.to_path_buf();
+        let certificate = |name: &str| dir.join(name);
+        let mut openssl = Command::new("openssl");
+        openssl.args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ]);
+        openssl.args(["-nodes", "-days", "2", "-subj", "/CN=localhost"]);
+        openssl.args([
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ]);
+        openssl
+            .arg("-keyout")
+            .arg(certificate("key.pem"))
+            .arg("-out")
+            .arg(certificate("cert.pem"));
+        expect_success("openssl", &openssl.output());
+        if let Some((uid, gid)) = self.user {
+            chown(certificate("key.pem"), Some(uid), Some(gid)).expect("root gives files away");
+        }
+        let rules = "local all postgres trust\nhostssl all all all scram-sha-256\n";
+        fs::write(self.data().join("pg_hba.conf"), rules).expect("the cluster is there");
+        for setting in [
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("port={port}"),
+            "ssl=on".to_owned(),
+            format!("ssl_cert_file={}", certificate("cert.pem").display()),
+            format!("ssl_key_file={}", certificate("key.pem").display()),
+        ] {
+            self.settings.push(setting);
+        }
+        self.port = port;
+        self.start_again();
+        certificate("cert.pem")
     }
 
     /// Runs SQL as the superuser and returns what it prints, cells separated by `|`.

@@ -148,7 +148,7 @@ fn a_connection_that_is_cut_is_made_again() {
     database.sql(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut_me'",
     );
-    followed.says("administrator command");
+    followed.says("vassals run on as they are");
     database.add(&["b.ini"]);
     assert_eq!(followed.next_names(), ["a.ini", "b.ini"]);
 }

@@ -10,4 +10,5 @@
 mod following;
 mod sharing;
 mod support;
+mod tls;
 mod troubles;

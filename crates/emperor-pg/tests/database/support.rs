@@ -97,7 +97,7 @@ impl Followed {
         let here = Here {
             host: "web1",
             variable: &|_| None,
-            directory: &|_| false,
+            is_there: &|_| false,
         };
         let place = Place::parse(place, &here).unwrap_or_else(|problem| panic!("{problem}"));
         let (sender, told) = channel();
