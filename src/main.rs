@@ -12,6 +12,7 @@ use uwgate_config::command::Command;
 use uwgate_config::{Finding, Loaded, Located, Severity, cli};
 use uwgate_server::background::{self, Background};
 use uwgate_server::master::{self, Heritage};
+use uwgate_server::sent_config;
 use uwgate_server::title;
 use uwgate_sys::process;
 
@@ -180,7 +181,11 @@ fn fall_back(file: &Located<String>) -> ExitCode {
 }
 
 fn load(args: &[OsString]) -> Result<Loaded, Vec<Finding>> {
-    uwgate_config::load(args, std::env::vars_os())
+    let environment = std::env::vars_os();
+    match sent_config::receive(args) {
+        None => uwgate_config::load(args, environment),
+        Some(sent) => uwgate_config::load_sent(args, environment, sent),
+    }
 }
 
 fn announce(finding: &Finding) {

@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "uwgate-config",
             "uwgate-ctl",
+            "uwgate-emperor-pg",
             "uwgate-server",
             "uwgate-supervisor",
             "uwgate-sys",

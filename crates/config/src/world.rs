@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) directory: PathBuf,
     /// Whether `@(exec://...)` may run its command.
     pub(crate) run_commands: bool,
+    /// What the emperor has sent, which is what `emperor://` names, or why there is nothing.
+    pub(crate) emperor: Option<Result<Vec<u8>, String>>,
     /// A text by name that takes the place of all files: nothing outside is read, run or asked.
     pub(crate) only: Option<(String, String)>,
 }
@@ -33,6 +35,7 @@ impl World {
             by_name: HashMap::new(),
             directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             run_commands: true,
+            emperor: None,
             only: None,
         };
         for (name, value) in environment {

@@ -29,6 +29,7 @@ pub mod master;
 pub mod message;
 pub mod privileges;
 pub mod scoreboard;
+pub mod sent_config;
 pub mod station;
 mod stats;
 pub mod title;

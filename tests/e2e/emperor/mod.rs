@@ -4,6 +4,7 @@
 mod ctl;
 mod life;
 mod owners;
+mod table;
 mod trouble;
 
 use std::fs;
@@ -160,15 +161,7 @@ impl Emperor {
 
     /// What the vassal answers, if it does.
     fn ask(&self, name: &str) -> Option<String> {
-        let mut connection = self.socket(name).connect().ok()?;
-        connection.set_timeout(PATIENCE).ok()?;
-        let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-        connection.write_all(request.as_bytes()).ok()?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-        Some(body.to_owned())
+        ask(&self.socket(name))
     }
 
     /// Waits until the vassal answers with this version.
@@ -242,6 +235,19 @@ impl Emperor {
         let pid = self.status(name)["pid"].as_u64().expect("a pid");
         u32::try_from(pid).expect("a pid")
     }
+}
+
+/// What is answered there, if anything is.
+fn ask(address: &Address) -> Option<String> {
+    let mut connection = address.connect().ok()?;
+    connection.set_timeout(PATIENCE).ok()?;
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    connection.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    Some(body.to_owned())
 }
 
 fn there(path: &Path) -> bool {

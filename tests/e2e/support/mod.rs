@@ -9,6 +9,11 @@ pub mod load;
 pub mod nginx;
 pub mod packet;
 pub mod paths;
+#[allow(
+    dead_code,
+    reason = "the tests of crates/emperor-pg use the rest of it"
+)]
+pub mod postgres;
 pub mod process;
 pub mod response;
 pub mod server;

@@ -6,9 +6,11 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::temp::TempDir;
-use super::wait::until;
+use super::wait::PATIENCE;
 
 /// Ends the server when nobody holds its input any more: also after a test that was killed. `$REMOVE` is a directory
 /// that goes with it.
@@ -113,14 +115,17 @@ impl Postgres {
         let errors = log.try_clone().expect("a file");
         command.stdin(Stdio::piped()).stdout(log).stderr(errors);
         let mut keeper = command.spawn().expect("sh is there");
-        until("PostgreSQL to answer", || {
+        let deadline = Instant::now() + PATIENCE;
+        while let Err(problem) = self.psql("postgres", "SELECT 1") {
+            let alive = keeper.try_wait().expect("a child").is_none();
+            let log = || fs::read_to_string(self.dir.join("server.log")).unwrap_or_default();
             assert!(
-                keeper.try_wait().expect("a child").is_none(),
-                "{}",
-                self.log()
+                alive && Instant::now() < deadline,
+                "{problem}; its log: {}",
+                log()
             );
-            self.psql("postgres", "SELECT 1").ok()
-        });
+            thread::sleep(Duration::from_millis(10));
+        }
         self.keeper = Some(keeper);
     }
 
@@ -208,6 +213,7 @@ impl Postgres {
             "-h",
         ]);
         psql.arg(self.socket_directory())
+            .args(["-p", &self.port.to_string()])
             .args(["-d", database, "-c", text]);
         let output = psql.output().map_err(|error| error.to_string())?;
         match output.status.success() {
@@ -218,10 +224,6 @@ impl Postgres {
 
     fn data(&self) -> PathBuf {
         self.dir.join("data")
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.dir.join("server.log")).unwrap_or_default()
     }
 
     fn command(&self, name: &str) -> Command {

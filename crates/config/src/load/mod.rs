@@ -77,8 +77,26 @@ pub fn load(
     args: &[OsString],
     env: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, Vec<Finding>> {
-    let world = World::new(env);
-    let outcome = read(&world, args);
+    load_in(&World::new(env), args)
+}
+
+/// As [`load`], for a vassal whose configuration does not stand in a file: `emperor://NAME` is what was `sent`, or the
+/// reason why nothing was.
+///
+/// # Errors
+/// As of [`load`].
+pub fn load_sent(
+    args: &[OsString],
+    env: impl Iterator<Item = (OsString, OsString)>,
+    sent: Result<Vec<u8>, String>,
+) -> Result<Loaded, Vec<Finding>> {
+    let mut world = World::new(env);
+    world.emperor = Some(sent);
+    load_in(&world, args)
+}
+
+fn load_in(world: &World, args: &[OsString]) -> Result<Loaded, Vec<Finding>> {
+    let outcome = read(world, args);
     if !outcome.has_errors() {
         return Ok(outcome.loaded);
     }
@@ -86,7 +104,7 @@ pub fn load(
     let Some(fallback) = outcome.loaded.fallback_config else {
         return Err(findings);
     };
-    fall_back(&world, &fallback, findings)
+    fall_back(world, &fallback, findings)
 }
 
 /// uWSGI starts again with the fallback alone; what was wrong with the first configuration is still told.

@@ -4,8 +4,8 @@ use super::{Row, Store, Support, Syntax, flag, number, path, paths, row, text, t
 use crate::options::Options;
 
 pub(super) const ROWS: &[Row] = &[
-    texts("emperor", "DIRECTORY|GLOB", |o| &mut o.emperor.emperor)
-        .help("Be an emperor: run one instance (a vassal) for each configuration file in this directory, or that this pattern matches. May be given several times."),
+    texts("emperor", "DIRECTORY|GLOB|pg://...", |o| &mut o.emperor.emperor)
+        .help("Be an emperor: run one instance (a vassal) for each configuration file in this directory, or that this pattern matches; or for each row of a table in a PostgreSQL database (pg://user@host/database, see docs/emperor.md). May be given several times."),
     number("emperor-freq", "seconds", |o| &mut o.emperor.emperor_freq)
         .default("3")
         .help("Look at all configurations so often where the kernel does not tell of changes (network file systems); elsewhere changes are seen at once."),

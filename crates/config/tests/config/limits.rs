@@ -250,10 +250,29 @@ fn json_and_yaml_that_nest_without_end() {
 }
 
 #[test]
-fn schemes_of_the_network_are_refused_by_name() {
-    for name in ["http://localhost/x.ini", "emperor://x"] {
+fn schemes_that_are_not_here_are_refused_by_name() {
+    for (name, says) in [
+        ("http://localhost/x.ini", "http:// is not supported"),
+        ("emperor://x.ini", "only a vassal can have it"),
+    ] {
         let findings = failure(&[], &["--ini", name]);
-        let scheme = name.split("://").next().unwrap();
-        assert_says(&findings, &format!("{scheme}:// is not supported"));
+        assert_says(&findings, says);
     }
+}
+
+#[test]
+fn what_an_emperor_sends_is_read_as_a_file_of_that_name() {
+    let load = |name: &str, sent: Result<&str, &str>| {
+        let sent = sent.map(|text| text.as_bytes().to_vec());
+        let args = ["--ini".into(), format!("emperor://{name}").into()];
+        uwgate_config::load_sent(&args, std::iter::empty(), sent.map_err(str::to_owned))
+    };
+    let loaded = load("shop.ini", Ok("[uwsgi]\nprocname = %n\nprocesses = 3\n")).expect("good");
+    assert_eq!(loaded.options.workers.processes, 3);
+    let name = loaded.entries.iter().find(|entry| entry.key == "procname");
+    assert_eq!(name.and_then(|it| it.value.as_deref()), Some("shop"));
+    let findings = load("shop.ini", Ok("[uwsgi]\n\nprocesses = many\n")).expect_err("bad");
+    assert_says(&findings, "emperor://shop.ini:3");
+    let findings = load("shop.ini", Err("it is silent")).expect_err("nothing");
+    assert_says(&findings, "it is silent");
 }

@@ -8,6 +8,7 @@
 mod file;
 mod files;
 mod notice;
+mod table;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Files(Place),
+    Table(Box<uwgate_emperor_pg::Place>),
 }
 
 /// Schemes of uWSGI's plugins that are not here.
@@ -68,11 +70,20 @@ impl Source {
         match text.split_once("://") {
             Some(("dir", directory)) => files(Place::directory(directory)?),
             Some(("glob", pattern)) => files(Place::pattern(pattern)?),
+            Some(("pg", _)) => {
+                // Not the text: there may be a password in it.
+                let place =
+                    table::place(text).map_err(|problem| format!("emperor = pg://: {problem}"))?;
+                Ok(Source {
+                    shown: place.shown().to_owned(),
+                    kind: Kind::Table(Box::new(place)),
+                })
+            }
             Some((scheme, _)) if ABSENT.contains(&scheme) => Err(format!(
                 "emperor = {text}: vassals cannot come from {scheme}:// here; use a directory, glob:// or pg://"
             )),
             Some((scheme, _)) => Err(format!(
-                "emperor = {text}: there is no {scheme}://; use a directory, dir:// or glob://"
+                "emperor = {text}: there is no {scheme}://; use a directory, dir://, glob:// or pg://"
             )),
             None if text.contains(['*', '?', '[']) => files(Place::pattern(text)?),
             None => files(Place::directory(text)?),
@@ -90,6 +101,7 @@ impl Source {
     ) -> Result<JoinHandle<()>, String> {
         match &self.kind {
             Kind::Files(place) => Files::new(place.clone(), options).spawn(teller),
+            Kind::Table(place) => Ok(table::spawn((**place).clone(), teller, options)),
         }
     }
 }

@@ -13,6 +13,7 @@ use uwgate_sys::process;
 use super::happenings::{Happening, Happenings};
 use super::wish::Wish;
 use super::{Launcher, Master};
+use crate::sent_config;
 
 /// The variable that names the descriptor.
 const VARIABLE: &str = "UWSGI_EMPEROR_FD";
@@ -26,6 +27,8 @@ pub(crate) fn is_there() -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     Spawned = 1,
+    /// Once more my configuration, please.
+    Config = 2,
     Accepting = 5,
     Loyal = 17,
     Heartbeat = 26,
@@ -93,6 +96,13 @@ impl Lord {
     /// The master is there.
     pub(super) fn spawned(&self) {
         self.say(Word::Spawned);
+    }
+
+    /// Before the configuration is read again: the emperor is to send it, if that is where it comes from.
+    pub(super) fn ask_config(&self) {
+        if sent_config::is_sent() {
+            self.say(Word::Config);
+        }
     }
 
     /// Requests are accepted (again).

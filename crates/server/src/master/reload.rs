@@ -192,6 +192,7 @@ impl<L: Launcher> Master<'_, L> {
         }
         self.surroundings.notice(Phase::Reloading);
         tracing::info!("...gracefully reloading: new workers first, then the old ones leave");
+        self.lord.ask_config();
         let loaded = match self.launcher.load() {
             Ok(loaded) => loaded,
             Err(findings) => {
