@@ -222,6 +222,27 @@ fn one_bad_row_leaves_the_others_alone_and_is_named() {
 }
 
 #[test]
+fn a_row_may_say_who_its_vassal_runs_as() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let mut table = Table::new();
+    let open: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(&*table.dir, open).expect("it is ours");
+    table.emperor("web1", Kind::Uwgate, "\nemperor-tyrant = true");
+    table.add("root.ini", "1");
+    table.wait_for_log("web1", "root.ini: it has no uid");
+    let config = table.config("a.ini", "1");
+    table.sql(&format!("INSERT INTO vassals (name, config, uid, gid) VALUES ('a.ini', '{config}', 'www-data', '34')"));
+    table.wait_for_version("web1", "a.ini", "1");
+    table.wait_for_log("web1", "dropping privileges to 33 34 for instance a.ini");
+    let socket = table.dir.join("web1-a.ini.sock");
+    let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(socket).expect("it listens"));
+    assert_eq!(owner, 33);
+    assert!(table.answer("web1", "root.ini").is_none());
+}
+
+#[test]
 fn the_password_is_shown_nowhere() {
     let mut table = Table::new();
     table.emperor("web1", Kind::Uwgate, "");

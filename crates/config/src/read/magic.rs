@@ -43,8 +43,12 @@ impl FileNames {
             .map_or("", |slash| &self.path[..=slash])
     }
 
+    /// What an emperor sends has no path, but the name of the vassal (in uWSGI it has neither).
     fn base(&self) -> &str {
-        &self.path[self.directory().len()..]
+        match self.given.strip_prefix("emperor://") {
+            Some(name) => name,
+            None => &self.path[self.directory().len()..],
+        }
     }
 
     fn magic(&self, letter: u8) -> Option<String> {

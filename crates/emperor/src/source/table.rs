@@ -33,6 +33,7 @@ pub(super) fn spawn(place: Place, teller: Teller, options: &Emperor) -> JoinHand
     let rules = Rules {
         extra: extra.map(|it| it.value.clone()).collect(),
         directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
+        tyrant: options.emperor_tyrant,
         is_root: rustix::process::geteuid().is_root(),
     };
     let look = teller.look.clone();
@@ -55,6 +56,8 @@ struct Rules {
     extra: Vec<String>,
     /// Where such vassals start: they have no directory of their own.
     directory: PathBuf,
+    /// Every vassal has to have a user of its own.
+    tyrant: bool,
     is_root: bool,
 }
 
@@ -100,6 +103,7 @@ impl Rules {
     fn owner(&self, uid: Option<&str>, gid: Option<&str>) -> Result<Option<Owner>, String> {
         let Some(user) = uid else {
             return match gid {
+                None if self.tyrant => Err("it has no uid, which emperor-tyrant asks for".into()),
                 None => Ok(None),
                 Some(_) => Err("it has a gid and no uid".into()),
             };
@@ -110,6 +114,9 @@ impl Rules {
             ));
         }
         let found = process::resolve(user, gid).map_err(|error| error.to_string())?;
+        if self.tyrant && (found.uid == 0 || found.gid == 0) {
+            return Err("it is to run as root, which emperor-tyrant forbids".into());
+        }
         Ok(Some(Owner {
             uid: found.uid,
             gid: found.gid,

@@ -60,17 +60,11 @@ fn become_vassal(mut args: Vec<OsString>) -> Result<std::convert::Infallible, St
 }
 
 impl Launch {
-    /// Becomes the owner of the file, if it still is who it was.
+    /// Becomes the owner, if the file still has that one.
     fn assume(&self, (uid, gid): (u32, u32)) -> Result<(), String> {
         let name = &self.name;
-        let file = self.file.as_deref().unwrap_or(Path::new(""));
-        let found = open(file, self.nofollow).and_then(|file| file.metadata());
-        let found = found.map_err(|error| format!("{}: {error}", file.display()))?;
-        let is_right_kind = found.is_file() || self.nofollow && found.is_symlink();
-        if (found.uid(), found.gid()) != (uid, gid) || !is_right_kind {
-            return Err(format!(
-                "[emperor-tyrant] !!! permissions of vassal {name} changed. it is not started !!!"
-            ));
+        if let Some(file) = &self.file {
+            self.check_owner(file, (uid, gid))?;
         }
         tracing::info!("[emperor-tyrant] dropping privileges to {uid} {gid} for instance {name}");
         let groups = vec![gid];
@@ -81,6 +75,19 @@ impl Launch {
         match dies.is_ok() && process::parent() == Pid::from_raw(self.emperor) {
             true => Ok(()),
             false => Err("the emperor is gone".into()),
+        }
+    }
+
+    fn check_owner(&self, file: &Path, owner: (u32, u32)) -> Result<(), String> {
+        let found = open(file, self.nofollow).and_then(|file| file.metadata());
+        let found = found.map_err(|error| format!("{}: {error}", file.display()))?;
+        let is_right_kind = found.is_file() || self.nofollow && found.is_symlink();
+        match (found.uid(), found.gid()) == owner && is_right_kind {
+            true => Ok(()),
+            false => Err(format!(
+                "[emperor-tyrant] !!! permissions of vassal {} changed. it is not started !!!",
+                self.name
+            )),
         }
     }
 
