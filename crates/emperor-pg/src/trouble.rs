@@ -71,8 +71,7 @@ fn refused(refusal: &DbError, place: &Place) -> String {
             "the password in passfile, PGPASSWORD or the URL is not that of this user".into()
         }
         SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-            "see pg_hba.conf of the database; a line `hostssl` needs TLS, which this build has not"
-                .into()
+            "see pg_hba.conf of the database; a line `hostssl` wants sslmode=require".into()
         }
         SqlState::INVALID_CATALOG_NAME => {
             "create the database, or correct its name in the URL".into()
