@@ -73,6 +73,15 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// As options take it; the error is one sentence.
+impl std::str::FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse(text, false).map_err(|problem| problem.message)
+    }
+}
+
 /// Longest unix socket name the kernel takes (`sockaddr_un.sun_path` without its final NUL).
 const MAX_UNIX_NAME: usize = 107;
 

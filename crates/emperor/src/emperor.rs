@@ -3,8 +3,7 @@
 mod answers;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -12,7 +11,6 @@ use uwgate_config::{Loaded, Options};
 use uwgate_server::station::Station;
 use uwgate_supervisor::{Millis, Roster, Throttle};
 use uwgate_sys::clock::{coarse_now, coarse_realtime, local_ctime};
-use uwgate_sys::listener::Bind;
 use uwgate_sys::process::{self, Exit, Pid, Signal};
 
 use crate::control;
@@ -22,7 +20,7 @@ use crate::snapshot::{self, Snapshot, VassalView};
 use crate::source::{Source, Teller};
 use crate::spec::{Name, VassalSpec};
 use crate::stats;
-use crate::vassal::{self, Door, Line, Manner, Outputs};
+use crate::vassal::{self, Doors, Line, Manner, Outputs};
 
 /// Sockets of the emperor itself.
 pub(crate) struct Servers {
@@ -45,7 +43,7 @@ pub(crate) struct Emperor {
     /// Of live processes.
     lines: HashMap<Name, Line>,
     /// Of vassals on demand.
-    doors: HashMap<Name, Door>,
+    doors: Doors,
     stop_hook: Option<String>,
     /// Stop-hooks that run.
     hooks: HashMap<Pid, Name>,
@@ -78,6 +76,7 @@ impl Emperor {
         if let Some(control) = &mut servers.control {
             control.serve(sender.clone()).map_err(system)?;
         }
+        let doors = Doors::new(options, happenings.sender()).map_err(|problem| vec![problem])?;
         let mut emperor = Self {
             realm: Realm::new(settings(loaded), sources.len()),
             tellers: Vec::new(),
@@ -87,7 +86,7 @@ impl Emperor {
             manner: Manner::new(options),
             outputs: Outputs::new().map_err(system)?,
             lines: HashMap::new(),
-            doors: HashMap::new(),
+            doors,
             stop_hook: options
                 .emperor
                 .vassals_stop_hook
@@ -125,7 +124,11 @@ impl Emperor {
     /// Until all is over.
     pub(crate) async fn live(mut self) {
         while !self.realm.has_ended() || !self.hooks.is_empty() {
-            let deadlines = [self.realm.deadline(), self.station.deadline()];
+            let deadlines = [
+                self.realm.deadline(),
+                self.station.deadline(),
+                self.doors.deadline(),
+            ];
             let deadline = deadlines.into_iter().flatten().min();
             match self.happenings.next(deadline).await {
                 Some(happening) => self.handle(happening),
@@ -153,6 +156,11 @@ impl Emperor {
             }
             Happening::Mute { name, life } => self.tell(Event::Mute { name, life }),
             Happening::Visitor(name) => self.tell(Event::Visitor(name)),
+            Happening::Doors => {
+                for name in self.doors.inspect() {
+                    self.tell(Event::SocketLost(name));
+                }
+            }
             Happening::Wish(wish) => self.wish(wish),
             Happening::Look => self.look(),
             Happening::Show => self.show(),
@@ -169,6 +177,7 @@ impl Emperor {
         }
         let now = coarse_now();
         self.station.handle_time(now);
+        self.doors.handle_time(now);
         let orders = self.realm.handle_timer(now);
         self.perform(orders, now);
     }
@@ -213,8 +222,9 @@ impl Emperor {
             }
             What::Terminate(pid) => self.signal(pid, Signal::TERM),
             What::Kill(pid) => self.signal(pid, Signal::KILL),
-            What::AwaitVisitor(spec) => self.open_door(&name, &spec),
-            What::StopWaiting => self.doors.get_mut(&name).map_or((), Door::close),
+            What::AwaitVisitor(spec) => self.doors.wait(&name, &spec),
+            What::StopWaiting => self.doors.stop_waiting(&name),
+            What::CloseSocket => self.doors.close(&name),
             What::Report(report) => {
                 if report == Report::Removed {
                     self.run_stop_hook(&name);
@@ -224,7 +234,7 @@ impl Emperor {
             What::Forget => {
                 self.outputs.forget(&name);
                 self.lines.remove(&name);
-                self.doors.remove(&name);
+                self.doors.close(&name);
             }
         }
     }
@@ -241,37 +251,9 @@ impl Emperor {
         }
     }
 
-    /// Waits for somebody to connect.
-    fn open_door(&mut self, name: &Name, spec: &VassalSpec) {
-        let Some(asked) = &spec.on_demand else { return };
-        if !self.doors.get(name).is_some_and(|door| door.is(asked)) {
-            self.doors.remove(name);
-            match Door::bind(asked, &Bind::default()) {
-                Ok(door) => drop(self.doors.insert(name.clone(), door)),
-                Err(error) => {
-                    return tracing::error!("[emperor] vassal {name}: socket {asked}: {error}");
-                }
-            }
-        }
+    fn spawn(&mut self, name: Name, spec: &Arc<VassalSpec>, life: u64) {
         let sender = self.happenings.sender();
-        if let Some(door) = self.doors.get_mut(name)
-            && let Err(error) = door.wait(name.clone(), sender)
-        {
-            tracing::error!("[emperor] vassal {name}: socket {asked}: {error}");
-        }
-    }
-
-    /// A vassal on demand gets its socket as standard input, any other nothing.
-    fn stdin(&self, name: &Name) -> std::io::Result<OwnedFd> {
-        match self.doors.get(name) {
-            Some(door) => door.lend(),
-            None => Ok(File::open("/dev/null")?.into()),
-        }
-    }
-
-    fn spawn(&mut self, name: Name, spec: &VassalSpec, life: u64) {
-        let sender = self.happenings.sender();
-        let ends = self.stdin(&name).and_then(|stdin| {
+        let ends = self.doors.lend(&name, spec).and_then(|stdin| {
             let printed = self.outputs.writer(&name)?;
             Ok((stdin, printed))
         });

@@ -30,6 +30,8 @@ pub(crate) enum Happening {
     Mute { name: Name, life: u64 },
     /// Somebody has connected to the socket of a vassal that is not there.
     Visitor(Name),
+    /// Something has changed in a directory with sockets of vassals.
+    Doors,
     /// The operator wants something of the vassals.
     Wish(Wish),
     /// All sources are to look now.

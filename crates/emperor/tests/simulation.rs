@@ -353,7 +353,10 @@ impl World {
             10 => self.now += self.dice.below(3_600_000) / (1 + self.dice.below(50)),
             11 => {
                 let name = self.any_name();
-                self.plan(self.now, Plan::Visit(name));
+                match self.dice.percent(70) {
+                    true => self.plan(self.now, Plan::Visit(name)),
+                    false => self.tell(Event::SocketLost(name)),
+                }
             }
             12 => {
                 let name = self.any_name();
@@ -451,6 +454,10 @@ impl World {
                     self.plan(at, Plan::Visit(name));
                 }
                 What::StopWaiting => drop(self.waiting.insert(name, false)),
+                What::CloseSocket => {
+                    let waits = self.waiting.remove(&name);
+                    assert_ne!(waits, Some(true), "{name} waits on a closed socket");
+                }
                 What::Report(_) => {}
                 What::Forget => {
                     assert!(self.find(&name).is_none(), "{name} is forgotten and lives");

@@ -1,5 +1,6 @@
 //! From the socket options to bound sockets, and on to workers.
 
+use std::fs::File;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::ops::Range;
@@ -21,7 +22,7 @@ pub struct Listening {
     pub listener: Listener,
     /// The address as the options name it; `None` for a socket that a worker was given.
     asked: Option<String>,
-    /// The service manager's, not ours to remove or to close for good.
+    /// The service manager's or the emperor's, not ours to remove or to close for good.
     activated: bool,
 }
 
@@ -69,7 +70,7 @@ impl Listening {
         }
     }
 
-    /// A socket of the service manager, which speaks what the options make of it.
+    /// A socket of the service manager or the emperor, which speaks what the options make of it.
     pub(crate) fn activated(listener: Listener) -> Self {
         Self {
             protocol: Protocol::Uwsgi,
@@ -79,7 +80,7 @@ impl Listening {
         }
     }
 
-    /// Whether the service manager brought it.
+    /// Whether the service manager or the emperor brought it.
     pub(crate) fn is_activated(&self) -> bool {
         self.activated
     }
@@ -114,7 +115,7 @@ impl Listening {
     /// Has the kernel put nobody into the queue any more, in which they would wait for a reset: who connects from now
     /// on is left waiting for the moment in which the last worker has emptied the queue and closes it, and is refused.
     pub(crate) fn close_queue(&self) {
-        // The service manager goes on with a socket of its own.
+        // The other goes on with a socket of its own.
         if !self.activated {
             let _ = rustix::net::listen(&self.listener.fd, 0);
         }
@@ -133,19 +134,21 @@ pub fn host_name() -> String {
         .into_owned()
 }
 
-/// Binds every socket that the options name, in their order. What the service manager brings is taken from there, and
-/// what nobody names of it speaks what `protocol` says. The files of unix sockets belong to `owner`, who the instance
+/// Binds every socket that the options name, in their order. What the service manager or the emperor brings is taken
+/// from there, and what nobody names of it speaks what `protocol` says. The files of unix sockets belong to `owner`, who the instance
 /// is about to become, as if that one had made them: so a reload can replace them, and the front end that runs as the
 /// same user can connect.
 ///
 /// # Errors
 /// One sentence for each socket that cannot be had, with the line that asks for it; the others are closed again.
 pub fn bind(options: &Options, owner: Option<&Identity>) -> Result<Vec<Listening>, Vec<String>> {
-    let brought = activated_sockets().map_err(|error| {
+    let mut brought = activated_sockets().map_err(|error| {
         vec![format!(
             "the sockets of the service manager (LISTEN_FDS): {error}"
         )]
     })?;
+    let lent = lent_socket();
+    brought.extend(lent.map_err(|error| vec![format!("the socket on standard input: {error}")])?);
     let owner = owner.filter(|_| rustix::process::geteuid().is_root());
     listen(options, &brought, owner.map(|it| (it.uid, it.gid)))
 }
@@ -162,6 +165,26 @@ fn activated_sockets() -> io::Result<Vec<Listening>> {
         brought.push(Listening::activated(listener));
     }
     Ok(brought)
+}
+
+/// The socket that is standard input: an emperor lends it to a vassal on demand, whoever connects to it next starts it.
+fn lent_socket() -> io::Result<Option<Listening>> {
+    let stdin = rustix::stdio::stdin();
+    if !rustix::net::sockopt::socket_acceptconn(stdin).unwrap_or(false) {
+        return Ok(None);
+    }
+    let listener = listener::adopt(stdin.try_clone_to_owned()?)?;
+    // No process of the instance is to keep it open unknowingly.
+    rustix::stdio::dup2_stdin(File::open("/dev/null")?)?;
+    let family = match listener.address {
+        Address::Tcp(_) => "INET",
+        Address::Unix(_) | Address::Abstract(_) => "UNIX",
+    };
+    tracing::info!(
+        "uwsgi socket 0 inherited {family} address {} fd 0",
+        listener.address
+    );
+    Ok(Some(Listening::activated(listener)))
 }
 
 fn brought_numbers(pid: Option<String>, count: Option<String>, this: u32) -> Range<RawFd> {
@@ -198,7 +221,7 @@ fn listen(
     open: &[Listening],
     owner: Option<(u32, u32)>,
 ) -> Result<Vec<Listening>, Vec<String>> {
-    let bind = bind_options(options, owner).map_err(|problem| vec![problem])?;
+    let bind = how_to_bind(options, owner).map_err(|problem| vec![problem])?;
     let mut listening = Vec::new();
     let mut problems = Vec::new();
     let sockets = &options.sockets.sockets;
@@ -246,7 +269,11 @@ fn reuse_or_bind(
     })
 }
 
-fn bind_options(options: &Options, owner: Option<(u32, u32)>) -> Result<Bind, String> {
+/// How the options want sockets bound; files of unix sockets belong to `owner` unless they say to whom.
+///
+/// # Errors
+/// One sentence about a user or group that does not exist.
+pub fn how_to_bind(options: &Options, owner: Option<(u32, u32)>) -> Result<Bind, String> {
     let sockets = &options.sockets;
     let owner = match &sockets.chown_socket {
         Some(named) => {

@@ -3,6 +3,7 @@
 
 mod ctl;
 mod life;
+mod on_demand;
 mod owners;
 mod table;
 mod trouble;

@@ -34,6 +34,12 @@ pub struct Emperor {
     pub emperor_stats: Vec<Located<Address>>,
     /// Where `uwgate ctl` connects.
     pub emperor_control_socket: Option<Located<PathBuf>>,
+    /// Behind the name of a vassal's file: the file that says on which socket it is started.
+    pub emperor_on_demand_extension: Option<Located<String>>,
+    /// Where each vassal has the socket on which it is started.
+    pub emperor_on_demand_directory: Option<Located<PathBuf>>,
+    /// Prints the socket on which a vassal is started.
+    pub emperor_on_demand_exec: Option<Located<String>>,
     /// `NAME=VALUE` for every vassal.
     pub vassal_set: Vec<Located<String>>,
     /// Files that every vassal includes after its own.
@@ -82,6 +88,9 @@ impl Default for Emperor {
             emperor_pidfile: None,
             emperor_stats: Vec::new(),
             emperor_control_socket: None,
+            emperor_on_demand_extension: None,
+            emperor_on_demand_directory: None,
+            emperor_on_demand_exec: None,
             vassal_set: Vec::new(),
             vassals_include: Vec::new(),
             vassals_include_before: Vec::new(),

@@ -46,6 +46,20 @@ pub(super) const ROWS: &[Row] = &[
     })
     .ours()
     .help("Unix socket on which `uwgate ctl` reaches the emperor. Without it, it is beside emperor-pidfile (or pidfile), with `.ctl` behind its name."),
+    text("emperor-on-demand-extension", "EXTENSION", |o| {
+        &mut o.emperor.emperor_on_demand_extension
+    })
+    .aliases(&["emperor-on-demand-ext"])
+    .help("Vassals on demand: if there is a file with this behind the name of a vassal's file, its first line is the address of a socket, and the vassal is started when somebody connects there."),
+    path("emperor-on-demand-directory", "DIRECTORY", |o| {
+        &mut o.emperor.emperor_on_demand_directory
+    })
+    .aliases(&["emperor-on-demand-dir"])
+    .help("Vassals on demand: each is started when somebody connects to the unix socket in this directory that is named as its file, with `.socket` for the ending."),
+    text("emperor-on-demand-exec", "COMMAND", |o| {
+        &mut o.emperor.emperor_on_demand_exec
+    })
+    .help("Vassals on demand: what this command, given a vassal's name, prints is the address of a socket, and the vassal is started when somebody connects there. One for which it prints nothing is started as usual."),
     texts("vassal-set", "NAME=VALUE", |o| &mut o.emperor.vassal_set)
         .aliases(&["vassals-set"])
         .help("Give every vassal this option (--set), which its own file may overrule."),

@@ -86,6 +86,8 @@ pub enum Event {
     Exited(Name, Exit),
     /// Somebody has connected to the socket of a vassal that is not there.
     Visitor(Name),
+    /// The socket that was lent to a vassal on demand can no longer be reached.
+    SocketLost(Name),
     /// The operator wants something.
     Wish(Wish),
 }
@@ -206,6 +208,8 @@ pub enum What {
     AwaitVisitor(Arc<VassalSpec>),
     /// Wait no more; the socket stays if it was started with it.
     StopWaiting,
+    /// Close the socket of a vassal on demand: nobody is to come any more.
+    CloseSocket,
     /// Tell the operator.
     Report(Report),
     /// There is nothing of it any more.
@@ -306,6 +310,7 @@ impl Realm {
             Event::Mute { name, life } => self.one(&name, now, |it, cx| it.mute(life, cx)),
             Event::Exited(name, exit) => self.one(&name, now, |it, cx| it.exited(exit, cx)),
             Event::Visitor(name) => self.one(&name, now, Vassal::visitor),
+            Event::SocketLost(name) => self.one(&name, now, Vassal::socket_lost),
             Event::Wish(wish) => self.wish(wish, now),
         }
     }

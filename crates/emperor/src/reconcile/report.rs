@@ -42,9 +42,16 @@ pub enum Report {
     /// It has left and does not want to come back until its configuration is touched.
     Exile,
     /// It waits for somebody to connect.
-    OnDemand,
+    OnDemand {
+        /// Where.
+        socket: String,
+        /// It has run before.
+        again: bool,
+    },
     /// Somebody has connected.
     Visitor,
+    /// The file of its socket is gone.
+    SocketLost,
     /// It wants reinforcements.
     Sos,
 }
@@ -62,6 +69,7 @@ impl Report {
                 | Self::NoHeartbeat(_)
                 | Self::Deaf(_)
                 | Self::Mercy(_)
+                | Self::SocketLost
         )
     }
 
@@ -107,10 +115,21 @@ impl Report {
             Self::Exile => {
                 format!("[emperor] vassal {name} has left until its configuration is touched")
             }
-            Self::OnDemand => format!("[emperor] vassal {name} waits for the first connection"),
+            Self::OnDemand { socket, again } => {
+                let how = match again {
+                    false => "\"on demand\" instance detected",
+                    true => "back to \"on demand\" mode",
+                };
+                format!(
+                    "[uwsgi-emperor] {name} -> {how}, waiting for connections on socket \"{socket}\" ..."
+                )
+            }
             Self::Visitor => {
                 format!("[emperor] somebody has connected to vassal {name}: starting it")
             }
+            Self::SocketLost => format!(
+                "[emperor] the socket of vassal {name} was removed: it ends, and waits on a new one"
+            ),
             Self::Sos => format!(
                 "[emperor] vassal {name} asks for reinforcements, which this emperor does not have"
             ),

@@ -339,7 +339,10 @@ impl Vassal {
     fn wait(&mut self, cx: &mut Context<'_>) {
         self.waiting = true;
         cx.order(What::AwaitVisitor(Arc::clone(&self.spec)));
-        cx.report(Report::OnDemand);
+        cx.report(Report::OnDemand {
+            socket: self.spec.on_demand.clone().unwrap_or_default(),
+            again: self.first_started.is_some(),
+        });
     }
 
     fn stop_waiting(&mut self, cx: &mut Context<'_>) {
@@ -359,6 +362,11 @@ impl Vassal {
             .is_some_and(|before| self.spec.is_other_than(before));
         match self.child.status() {
             Status::Running if !anew => self.say_reload(cx),
+            // It waits again once it is gone: what it was started with may be another socket, or none.
+            Status::Running | Status::Starting if anew && self.spec.on_demand.is_some() => {
+                self.leave(Manner::Graceful, cx);
+            }
+            Status::Stopping if self.spec.on_demand.is_some() => {}
             // It has served nobody yet, and may be stuck in what was wrong before.
             Status::Running | Status::Starting => {
                 self.manner = Manner::Graceful;
@@ -413,6 +421,7 @@ impl Vassal {
     pub(super) fn hold(&mut self, cx: &mut Context<'_>) {
         if self.standing != Standing::Unwanted {
             self.standing = Standing::Held;
+            self.close_socket(cx);
             self.leave(Manner::Graceful, cx);
         }
     }
@@ -428,6 +437,9 @@ impl Vassal {
 
     /// It is to go for good.
     pub(super) fn end(&mut self, manner: Manner, cx: &mut Context<'_>) {
+        if self.standing != Standing::Unwanted {
+            self.close_socket(cx);
+        }
         self.standing = Standing::Unwanted;
         self.leave(manner, cx);
         self.over = self.child.status() == Status::Idle;
@@ -463,6 +475,23 @@ impl Vassal {
         if std::mem::take(&mut self.waiting) && self.standing == Standing::Wanted {
             cx.report(Report::Visitor);
             self.tell(ChildEvent::Start, cx);
+        }
+    }
+
+    /// Whoever connects is turned away at once, instead of waiting for one that is not to come.
+    fn close_socket(&mut self, cx: &mut Context<'_>) {
+        if self.spec.on_demand.is_some() {
+            self.stop_waiting(cx);
+            cx.order(What::CloseSocket);
+        }
+    }
+
+    /// It serves nobody any more; a new socket will start it again.
+    pub(super) fn socket_lost(&mut self, cx: &mut Context<'_>) {
+        let lives = matches!(self.child.status(), Status::Starting | Status::Running);
+        if lives && self.standing == Standing::Wanted && self.spec.on_demand.is_some() {
+            cx.report(Report::SocketLost);
+            self.leave(Manner::Graceful, cx);
         }
     }
 

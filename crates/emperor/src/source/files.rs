@@ -12,6 +12,7 @@ use uwgate_config::options::Emperor;
 use super::Teller;
 use super::file::{Found, Rules, by_name};
 use super::notice::Watch;
+use super::on_demand::OnDemand;
 use crate::race::{First, race};
 use crate::spec::{ConfigFrom, Stamp, VassalSpec};
 
@@ -166,6 +167,7 @@ const RESTLESS: Duration = Duration::from_millis(500);
 pub(super) struct Files {
     place: Place,
     rules: Rules,
+    on_demand: OnDemand,
     every: Duration,
     refused: Refused,
 }
@@ -175,6 +177,7 @@ impl Files {
         Self {
             place,
             rules: Rules::new(options),
+            on_demand: OnDemand::new(options),
             every: Duration::from_secs(options.emperor_freq.max(1).into()),
             refused: Refused::new(),
         }
@@ -193,14 +196,14 @@ impl Files {
     async fn follow(mut self, teller: Teller, first: Vec<VassalSpec>) {
         let mut watch = Watch::new(self.place.directories(&first));
         // What came between the look and the watch.
-        let mut told = self.look(&mut watch, &teller, &first, false);
+        let mut told = self.look(&mut watch, &teller, &first, false).await;
         loop {
             let scan = Instant::now() + self.next_scan(&watch);
             let asked = race(teller.look.notified(), sleep_until(scan));
             if let First::One(()) = race(watch.changed(), asked).await {
                 watch.rest(SETTLE, RESTLESS).await;
             }
-            told = self.look(&mut watch, &teller, &told, true);
+            told = self.look(&mut watch, &teller, &told, true).await;
         }
     }
 
@@ -213,14 +216,14 @@ impl Files {
     }
 
     /// Finds the vassals of now, and tells if they are others than those told before.
-    fn look(
+    async fn look(
         &mut self,
         watch: &mut Watch,
         teller: &Teller,
         told: &[VassalSpec],
         only_news: bool,
     ) -> Vec<VassalSpec> {
-        let set = match self.place.find(&self.rules, &mut self.refused) {
+        let mut set = match self.place.find(&self.rules, &mut self.refused) {
             Ok(set) => set,
             Err(error) => {
                 watch.lost(&error);
@@ -228,6 +231,7 @@ impl Files {
             }
         };
         watch.cover(self.place.directories(&set));
+        self.on_demand.fill(&mut set).await;
         if !only_news || set != told {
             teller.tell(set.clone());
         }

@@ -8,6 +8,7 @@
 mod file;
 mod files;
 mod notice;
+mod on_demand;
 mod table;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use uwgate_config::options::Emperor;
 use uwgate_config::{Located, Options};
 
 use self::files::{Files, Place};
+pub(crate) use self::notice::Watch;
 use crate::happenings::Happening;
 use crate::spec::VassalSpec;
 

@@ -27,7 +27,7 @@ const CHANGES: WatchFlags = WatchFlags::ATTRIB
     .union(WatchFlags::ONLYDIR);
 
 /// Directories under watch.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     /// `None`: the kernel has no more of them for us.
     queue: Option<AsyncFd<Arc<OwnedFd>>>,
     watched: BTreeMap<PathBuf, i32>,
@@ -38,7 +38,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Must be called in a runtime.
-    pub(super) fn new(directories: BTreeSet<PathBuf>) -> Self {
+    pub(crate) fn new(directories: BTreeSet<PathBuf>) -> Self {
         let queue = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)
             .map_err(io::Error::from)
             .and_then(|fd| uwgate_sys::readiness::readable(Arc::new(fd)));
@@ -56,7 +56,7 @@ impl Watch {
     }
 
     /// Watches exactly these from now on.
-    pub(super) fn cover(&mut self, directories: BTreeSet<PathBuf>) {
+    pub(crate) fn cover(&mut self, directories: BTreeSet<PathBuf>) {
         let Some(queue) = &self.queue else { return };
         let queue = queue.get_ref();
         self.watched.retain(|directory, number| {
@@ -81,12 +81,12 @@ impl Watch {
     }
 
     /// Whether every change is told.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.queue.is_some() && !self.incomplete && !self.watched.is_empty()
     }
 
     /// What is watched cannot be read (any more).
-    pub(super) fn lost(&mut self, error: &io::Error) {
+    pub(crate) fn lost(&mut self, error: &io::Error) {
         if !std::mem::replace(&mut self.complained, true) {
             let shown = self.watched.keys().next();
             let shown = shown.map_or(Path::new("vassals"), |it| it);
@@ -109,7 +109,7 @@ impl Watch {
     }
 
     /// Waits until something has changed.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         let Some(queue) = &self.queue else {
             return pending().await;
         };
@@ -127,7 +127,7 @@ impl Watch {
     }
 
     /// Waits until nothing has changed for a while, but not for ever.
-    pub(super) async fn rest(&mut self, quiet: Duration, at_most: Duration) {
+    pub(crate) async fn rest(&mut self, quiet: Duration, at_most: Duration) {
         let end = Instant::now() + at_most;
         let settled = async { while timeout(quiet, self.changed()).await.is_ok() {} };
         let _ = timeout_at(end, settled).await;

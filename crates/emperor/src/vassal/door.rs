@@ -2,55 +2,89 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
+use uwgate_server::listen::resolve;
 use uwgate_sys::listener::{self, Address, Bind, Listener};
 
 use crate::happenings::Happening;
-use crate::spec::Name;
+use crate::spec::{Name, VassalSpec};
 
 /// A socket of the emperor's, open for as long as the vassal is wanted.
+#[derive(Debug)]
 pub(crate) struct Door {
-    asked: String,
+    spec: Arc<VassalSpec>,
     listener: Listener,
     waiting: Option<JoinHandle<()>>,
 }
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.close();
+        self.stop_waiting();
         let _ = self.listener.unlink_if_ours();
     }
 }
 
 impl Door {
-    /// Binds: `host:port`, `@name`, or the path of a unix socket.
+    /// Binds what the vassal is to have: `host:port`, `@name`, or the path of a unix socket, seen from its directory.
     ///
     /// # Errors
     /// Why it cannot be had.
-    pub(crate) fn bind(asked: &str, how: &Bind) -> io::Result<Self> {
-        let address = match asked.strip_prefix('@') {
-            Some(name) => Address::Abstract(name.into()),
-            None => match asked.parse() {
-                Ok(tcp) => Address::Tcp(tcp),
-                Err(_) => Address::Unix(asked.into()),
-            },
-        };
+    pub(crate) fn bind(spec: &Arc<VassalSpec>, how: &Bind) -> io::Result<Self> {
         Ok(Self {
-            asked: asked.to_owned(),
-            listener: listener::bind(&address, how)?,
+            spec: Arc::clone(spec),
+            listener: listener::bind(&address(spec)?, how)?,
             waiting: None,
         })
     }
 
-    /// Whether this is the socket of that address.
-    pub(crate) fn is(&self, asked: &str) -> bool {
-        self.asked == asked
+    /// Whether this is the socket that the vassal is to have now.
+    pub(crate) fn is_of(&self, spec: &VassalSpec) -> bool {
+        let VassalSpec {
+            on_demand,
+            directory,
+            owner,
+            ..
+        } = &*self.spec;
+        *on_demand == spec.on_demand && *directory == spec.directory && *owner == spec.owner
     }
 
-    /// Tells when somebody has connected. Must be called in a runtime.
+    /// The vassal as it was when the socket was bound.
+    pub(crate) fn spec(&self) -> &Arc<VassalSpec> {
+        &self.spec
+    }
+
+    /// Whether who wants to connect finds it.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.listener.is_in_place()
+    }
+
+    /// Whether who wants to connect finds nothing at all.
+    pub(crate) fn is_missing(&self) -> bool {
+        let path = self.listener.address.path();
+        path.is_some_and(|path| std::fs::symlink_metadata(path).is_err())
+    }
+
+    /// Where its file is, if it has one.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        let parent = self.listener.address.path()?.parent()?;
+        Some(match parent.as_os_str().is_empty() {
+            true => PathBuf::from("."),
+            false => parent.to_owned(),
+        })
+    }
+
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
+    }
+
+    /// Tells when somebody has connected, also if that was before. Must be called in a runtime.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
     pub(crate) fn wait(
         &mut self,
         name: Name,
@@ -58,7 +92,7 @@ impl Door {
     ) -> io::Result<()> {
         let fd = self.listener.try_clone()?.fd;
         let visitors = uwgate_sys::readiness::readable(Arc::new(fd))?;
-        self.close();
+        self.stop_waiting();
         self.waiting = Some(tokio::spawn(async move {
             if visitors.readable().await.is_ok() {
                 let _ = sender.send(Happening::Visitor(name));
@@ -68,7 +102,7 @@ impl Door {
     }
 
     /// Waits no more; the socket stays open.
-    pub(crate) fn close(&mut self) {
+    pub(crate) fn stop_waiting(&mut self) {
         if let Some(waiting) = self.waiting.take() {
             waiting.abort();
         }
@@ -78,4 +112,13 @@ impl Door {
     pub(crate) fn lend(&self) -> io::Result<OwnedFd> {
         Ok(self.listener.try_clone()?.fd)
     }
+}
+
+fn address(spec: &VassalSpec) -> io::Result<Address> {
+    let asked = spec.on_demand.as_deref().unwrap_or_default();
+    let asked = asked.parse().map_err(io::Error::other)?;
+    Ok(match resolve(&asked)? {
+        Address::Unix(path) => Address::Unix(spec.directory.join(path)),
+        other => other,
+    })
 }

@@ -3,6 +3,7 @@
 mod command;
 mod dialogue;
 mod door;
+mod doors;
 mod launch;
 mod output;
 
@@ -15,7 +16,8 @@ use uwgate_sys::process::Pid;
 use self::command::Ends;
 pub(crate) use self::command::Manner;
 use self::dialogue::Dialogue;
-pub(crate) use self::door::Door;
+use self::door::Door;
+pub(crate) use self::doors::Doors;
 pub(crate) use self::launch::command as hook_command;
 pub use self::launch::{LAUNCH, launch};
 pub(crate) use self::output::Outputs;

@@ -202,7 +202,11 @@ impl<L: Launcher> Master<'_, L> {
         let seconds = idle.as_secs();
         tracing::info!("workers have been inactive for more than {seconds} seconds");
         if self.workforce.die_on_idle {
-            return self.stop(None);
+            // An emperor has to know that it is no failure.
+            if !self.lord.ask_to_be_stopped() {
+                self.stop(None);
+            }
+            return;
         }
         self.go_cheap();
     }

@@ -31,6 +31,7 @@ enum Word {
     Config = 2,
     Accepting = 5,
     Loyal = 17,
+    StopMe = 22,
     Heartbeat = 26,
 }
 
@@ -42,6 +43,8 @@ pub(super) struct Lord {
     every: Option<Duration>,
     next: Option<Millis>,
     is_loyal: bool,
+    /// It was asked to end this instance for want of work.
+    bored: bool,
 }
 
 impl Lord {
@@ -121,6 +124,13 @@ impl Lord {
         self.say(Word::Loyal);
     }
 
+    /// There is nothing to do: asks the emperor to end this instance, which a visitor starts again if it is one on
+    /// demand. Until it does so requests are served. `false`: there is no emperor to ask.
+    pub(super) fn ask_to_be_stopped(&mut self) -> bool {
+        self.bored = true;
+        self.say(Word::StopMe)
+    }
+
     /// When the next sign of life is due.
     pub(super) fn deadline(&self) -> Option<Millis> {
         self.next
@@ -146,12 +156,13 @@ impl Lord {
         self.next = None;
     }
 
-    /// An emperor that does not read will find out by other means.
-    fn say(&self, word: Word) {
-        if let Some(socket) = &self.socket {
+    /// Whether it will be read: an emperor that does not listen finds out by other means.
+    fn say(&self, word: Word) -> bool {
+        self.socket.as_ref().is_some_and(|socket| {
             // Not through the runtime, which does not know at once that there is room.
-            let _ = uwgate_sys::socket::send(socket.as_fd(), &[word as u8]);
-        }
+            let said = uwgate_sys::socket::send(socket.as_fd(), &[word as u8]);
+            matches!(said, Ok(Some(_)))
+        })
     }
 }
 
@@ -179,8 +190,13 @@ impl<L: Launcher> Master<'_, L> {
         };
         tracing::info!("received message {byte} from emperor");
         match byte {
+            // uWSGI's answer to a vassal that asks for its end; whoever has come since is served.
+            0 if self.lord.bored => self.grant(Wish::Stop),
             0 => self.grant(Wish::Kill),
-            1 => self.grant(Wish::Reload),
+            1 => {
+                self.lord.bored = false;
+                self.grant(Wish::Reload);
+            }
             2 => self.grant(Wish::Stop),
             _ => {}
         }

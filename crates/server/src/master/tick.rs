@@ -40,6 +40,8 @@ impl Tick {
 fn is_wanted(options: &Options) -> bool {
     let has_queues = !options.sockets.sockets.is_empty();
     has_queues
+        // Its sockets may be the emperor's, which asks how it is going.
+        || super::lord::is_there()
         || super::cheaper::needs_tick(options)
         || super::recycling::needs_tick(options)
         || super::memory::is_wanted(options)

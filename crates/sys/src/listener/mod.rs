@@ -220,6 +220,12 @@ impl Listener {
         Ok(true)
     }
 
+    /// Whether it can still be reached: `false` once the file of a unix socket is gone or another's.
+    pub fn is_in_place(&self) -> bool {
+        let path = self.address.path();
+        path.is_none_or(|path| self.file.is_some() && unix::FileId::of_socket(path) == self.file)
+    }
+
     /// How full the queue of connections is.
     ///
     /// `None` for a unix socket where the kernel does not tell (no `unix_diag`, or another network namespace).
