@@ -31,6 +31,25 @@ impl Table {
         }
     }
 
+    /// Starts the emperor of the sample as it stands, on this machine.
+    fn sample(&mut self) {
+        let passwords = self
+            .dir
+            .write("pgpass", "localhost:5432:apps:emperor:se\\:cret\n");
+        let private: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&passwords, private).expect("it is ours");
+        let mut command = Kind::Uwgate.command();
+        command
+            .arg("--ini")
+            .arg(paths::repository().join("configs/postgres/emperor.ini"));
+        command.current_dir(&*self.dir).env("NODE", "web1");
+        command
+            .env("PGHOST", self.server.socket_directory())
+            .env("PGPASSFILE", passwords);
+        let process = Process::start(command, &self.dir.join("web1.log"));
+        self.emperors.push(process);
+    }
+
     /// Starts an emperor on a host of that name, whose vassals are started by `vassals`.
     fn emperor(&mut self, host: &str, vassals: Kind, more: &str) {
         let socket = self
@@ -110,6 +129,14 @@ impl Table {
             self.log(host).contains(text)
         });
     }
+}
+
+#[test]
+fn the_sample_runs_as_it_stands() {
+    let mut table = Table::new();
+    table.sample();
+    table.add("a.ini", "1");
+    table.wait_for_version("web1", "a.ini", "1");
 }
 
 fn lives_and_ends(vassals: Kind) {
