@@ -92,6 +92,32 @@ fn a_pause_outlasts_an_upgrade() {
     client.response("GET").expect(200);
 }
 
+/// What the old binary has made, and the new configuration does not name, goes away when the new one serves.
+#[test]
+fn an_upgrade_takes_other_names_of_control_files() {
+    let installed = Installed::new(Kind::Uwgate);
+    let setup = serving(&installed, APP);
+    let path = |name: &str| setup.dir().join(name);
+    let (fifo, pidfile) = (path("old.fifo"), path("old.pid"));
+    let (new_fifo, new_pidfile) = (path("new.fifo"), path("new.pid"));
+    let server = start(
+        setup
+            .option("master-fifo", fifo.display())
+            .option("pidfile", pidfile.display()),
+    );
+    until_true("both files", || fifo.exists() && pidfile.exists());
+    let ini = server.dir.join("server.ini");
+    let text = fs::read_to_string(&ini).expect("is there");
+    fs::write(&ini, text.replace("/old.", "/new.")).expect("can be written");
+    upgrade(&server, &installed);
+    until_true("the old files to go", || {
+        !fifo.exists() && !pidfile.exists()
+    });
+    assert!(new_fifo.exists());
+    let pid = fs::read_to_string(new_pidfile).expect("is there");
+    assert_eq!(pid, format!("{}\n", server.process.pid()));
+}
+
 /// `mv uwgate uwgate.old; cp …/uwgate .` changes the name of the running file.
 #[test]
 fn the_old_binary_may_be_moved_away() {

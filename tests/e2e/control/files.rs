@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -78,12 +78,12 @@ fn a_safe_pidfile_is_only_written_when_the_instance_serves() {
 fn a_pidfile_that_cannot_be_written_is_told_at_start() {
     let mut server = Setup::app(Kind::Uwgate, "hello.py")
         .option("http-socket", "127.0.0.1:0")
-        .option("pidfile", "/nonexistent/pid")
+        .option("pidfile", "/dev/null/pid")
         .spawn();
     assert_eq!(server.process.wait().code(), Some(1));
     let log = server.log();
     assert!(
-        log.contains("server.ini:") && log.contains("cannot write /nonexistent/pid"),
+        log.contains("server.ini:") && log.contains("cannot write /dev/null/pid"),
         "{log}"
     );
 }
@@ -125,26 +125,153 @@ both! {
     }
 }
 
-/// What `echo r > FILE` has left before there was a pipe must not keep the instance from starting; data must not be lost.
+/// Even if it is as small as what `echo r > FILE` leaves where there is no pipe.
 #[test]
-fn a_fifo_takes_the_place_of_a_stray_command_only() {
-    for (content, starts) in [("r\n".to_owned(), true), ("important\n".repeat(50), false)] {
+fn a_file_in_the_place_of_a_fifo_is_left_alone() {
+    for content in ["r\n".to_owned(), "important\n".repeat(50)] {
         let setup = Setup::app(Kind::Uwgate, "hello.py");
         let file = setup.write("fifo", &content);
-        let setup = setup.option("master-fifo", file.display());
-        if starts {
-            let server = setup.start();
-            until_true("the FIFO", || {
-                fs::metadata(&file).is_ok_and(|it| it.file_type().is_fifo())
+        let other = setup.dir().join("other");
+        let mut server = setup
+            .option("http-socket", "127.0.0.1:0")
+            .option("master-fifo", other.display())
+            .option("master-fifo", file.display())
+            .spawn();
+        assert_eq!(server.process.wait().code(), Some(1));
+        let log = server.log();
+        let told = log.lines().any(|line| {
+            line.contains("server.ini:") && line.contains("something else than a named pipe")
+        });
+        assert!(told, "{log}");
+        assert_eq!(fs::read_to_string(&file).expect("is there"), content);
+        assert!(!other.exists());
+    }
+}
+
+/// Puts another value in the place of one in the server's configuration.
+fn rewrite(server: &Server, from: &str, to: &str) {
+    let ini = server.dir.join("server.ini");
+    let text = fs::read_to_string(&ini).expect("is there");
+    assert!(text.contains(from), "{from} in {text}");
+    fs::write(&ini, text.replace(from, to)).expect("can be written");
+}
+
+both! {
+    /// Whoever writes on a pipe that nobody reads waits for ever.
+    fn a_reload_that_renames_the_fifo_leaves_no_other_behind(kind) {
+        let setup = Setup::app(kind, "hello.py");
+        let (first, second) = (setup.dir().join("first"), setup.dir().join("second"));
+        let server = setup.option("master-fifo", first.display()).start();
+        until_true("the first FIFO", || first.exists());
+        rewrite(&server, "/first", "/second");
+        server.signal(Signal::HUP);
+        until_true("the second FIFO", || second.exists());
+        if kind == Kind::Uwsgi {
+            assert!(first.exists(), "nobody removes it");
+            return;
+        }
+        until_true("the first FIFO to go", || !first.exists());
+        write_to(&second, "s");
+        server.wait_for_log("workers total requests");
+        rewrite(&server, "master-fifo", "# ");
+        server.signal(Signal::HUP);
+        until_true("the second FIFO to go", || !second.exists());
+    }
+}
+
+/// The pipe that is read stays when other slots come and go, and so does a command that was written meanwhile.
+#[test]
+fn a_reload_that_brings_another_slot_reads_on() {
+    let setup = Setup::app(Kind::Uwgate, "hello.py");
+    let [zero, one, two] = ["zero", "one", "two"].map(|name| setup.dir().join(name));
+    let server = setup
+        .option("master-fifo", zero.display())
+        .option("master-fifo", one.display())
+        .start();
+    write_to(&zero, "1");
+    until_true("the other slot", || one.exists());
+    let inode = |path: &Path| fs::metadata(path).expect("is there").ino();
+    let before = inode(&one);
+    let line = format!("master-fifo = {}\n", one.display());
+    let more = format!("{line}master-fifo = {}\n", two.display());
+    rewrite(&server, &line, &more);
+    server.signal(Signal::HUP);
+    server.wait_for_log("buried");
+    write_to(&one, "s");
+    server.wait_for_log("workers total requests");
+    assert_eq!(inode(&one), before);
+    write_to(&one, "2");
+    server.wait_for_log(&format!("active master fifo is now {}", two.display()));
+}
+
+#[test]
+fn a_reload_whose_fifo_is_a_file_is_refused() {
+    let setup = Setup::app(Kind::Uwgate, "hello.py");
+    let first = setup.dir().join("first");
+    let file = setup.write("file", "r\n");
+    let server = setup.option("master-fifo", first.display()).start();
+    until_true("the first FIFO", || first.exists());
+    rewrite(&server, "/first", "/file");
+    server.signal(Signal::HUP);
+    server.wait_for_log("something else than a named pipe");
+    server.wait_for_log("RELOAD FAILED");
+    write_to(&first, "s");
+    server.wait_for_log("workers total requests");
+    assert_eq!(fs::read_to_string(&file).expect("is there"), "r\n");
+}
+
+both! {
+    fn a_reload_writes_the_pidfiles_that_it_names(kind) {
+        let server = with_pidfiles(kind, "hello.py").start();
+        let pid = server.process.pid();
+        for option in PIDFILES {
+            until_true(option, || pid_in(&server, option) == Some(pid));
+        }
+        for option in PIDFILES {
+            rewrite(&server, &format!("/{option}\n"), &format!("/new-{option}\n"));
+        }
+        server.signal(Signal::HUP);
+        if kind == Kind::Uwsgi {
+            until_true("the second start", || {
+                server.log().matches("spawned uWSGI worker 1").count() == 2
             });
-            drop(server);
-        } else {
-            let mut server = setup.option("http-socket", "127.0.0.1:0").spawn();
-            assert_eq!(server.process.wait().code(), Some(1));
-            assert!(server.log().contains("something else than a named pipe"));
-            assert_eq!(fs::read_to_string(&file).expect("is there"), content);
+        }
+        for option in PIDFILES {
+            let new = format!("new-{option}");
+            match kind {
+                Kind::Uwgate => until_true(option, || {
+                    pid_in(&server, &new) == Some(pid) && !server.dir.join(option).exists()
+                }),
+                Kind::Uwsgi => {
+                    assert_eq!(pid_in(&server, option), Some(pid), "nobody removes it");
+                    assert!(!server.dir.join(&new).exists(), "nobody writes it");
+                }
+            }
         }
     }
+}
+
+/// The same file by another name must not be taken away, nor one that is another instance's by now.
+#[test]
+fn a_reload_removes_only_its_own_pidfiles() {
+    let setup = Setup::app(Kind::Uwgate, "hello.py");
+    let path = |name: &str| setup.dir().join(name).display().to_string();
+    let (same, other, new) = (path("same"), path("other"), path("new"));
+    let by_another_name = path("./same");
+    let server = setup
+        .option("pidfile", &same)
+        .option("safe-pidfile", &other)
+        .start();
+    let pid = Some(server.process.pid());
+    until_true("the pidfiles", || pid_in(&server, "other") == pid);
+    fs::write(&other, "1\n").expect("can be written");
+    rewrite(&server, &same, &by_another_name);
+    rewrite(&server, &other, &new);
+    server.signal(Signal::HUP);
+    until_true("the new pidfile", || pid_in(&server, "new") == pid);
+    server.wait_for_log("buried");
+    assert_eq!(pid_in(&server, "same"), pid);
+    assert_eq!(pid_in(&server, "other"), Some(1));
 }
 
 /// An app that tells the version it was loaded with, and its pid.

@@ -14,6 +14,7 @@ use uwgate_sys::record_locks::RecordLocks;
 use super::cheaper::Workforce;
 use super::generation::Manner;
 use super::happenings::Happenings;
+use super::heritage::Files;
 use super::lord::Lord;
 use super::pidfile::Pidfiles;
 use super::reload::ZYGOTE_WAIT;
@@ -22,7 +23,7 @@ use super::stats::Stats;
 use super::surroundings::Surroundings;
 use super::tick::Tick;
 use super::veterans::Veterans;
-use super::{Launcher, Master, memory, recycling, upgrade};
+use super::{Launcher, Master, fifo, memory, recycling, upgrade};
 use crate::background::Background;
 use crate::listen::Listening;
 use crate::log::Logs;
@@ -44,6 +45,8 @@ pub(super) struct Beginning {
     pub(super) paused: bool,
     /// The way to the emperor.
     pub(super) lord: Option<OwnedFd>,
+    /// Of a successor: what its former self has made.
+    pub(super) files: Files,
 }
 
 pub(super) fn supervise<L: Launcher>(
@@ -76,8 +79,13 @@ pub(super) fn supervise<L: Launcher>(
             reloads,
             paused,
             lord,
+            files,
         } = beginning;
-        let sources = match Sources::open(options, veterans.are_serving(), &happenings) {
+        // An older version does not say which it has read.
+        let first = fifo::named(options).into_iter().next();
+        let first = first.filter(|_| veterans.are_serving()).map(|it| it.value);
+        let former_fifo = files.fifo.or(first);
+        let sources = match Sources::open(options, former_fifo.as_deref(), &happenings) {
             Err(problem) if veterans.are_serving() => {
                 tracing::error!("{problem}");
                 Sources::default()
@@ -96,8 +104,7 @@ pub(super) fn supervise<L: Launcher>(
             vacuum: options.sockets.vacuum,
             exit_on_reload: options.control.exit_on_reload,
             reload_mercy: reload_mercy(options),
-            pidfiles: Pidfiles::new(options),
-            announced: false,
+            pidfiles: Pidfiles::new(options).after(files.pidfiles),
             paused,
             served: Arc::new(loaded.clone()),
             rising: None,

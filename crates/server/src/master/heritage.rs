@@ -4,11 +4,13 @@
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
 //! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager),
 //! `worker PID FD`, `daemon PID COMMAND`, `apps COUNT` (how many applications the workers serve), `zygote PID` (of no use any more), `locks
-//! FD`, `reloads COUNT`, `paused`, `emperor FD` (of a vassal) and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then
-//! standard output and standard error as they were at first. What a version does not know it skips.
+//! FD`, `reloads COUNT`, `paused`, `emperor FD` (of a vassal), `fifo PATH` (that is read), `pidfile PATH` (that was written)
+//! and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then standard output and
+//! standard error as they were at first. What a version does not know it skips.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 
 use uwgate_config::Protocol;
 use uwgate_sys::channel::Channel;
@@ -39,6 +41,15 @@ pub struct Heritage {
     pub(super) paused: bool,
     /// The way to the emperor.
     pub(super) lord: Option<OwnedFd>,
+    pub(super) files: Files,
+}
+
+/// Files that an instance has made, and that go away when they are not wanted any more.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// The `master-fifo` that is read.
+    pub(super) fifo: Option<PathBuf>,
+    pub(super) pidfiles: Vec<PathBuf>,
 }
 
 impl Heritage {
@@ -86,6 +97,8 @@ impl Heritage {
             ["locks", fd] => {
                 self.locks = Some(RecordLocks::adopt(inherited(number(fd)?)?));
             }
+            ["fifo", ..] => self.files.fifo = Some(path(line)),
+            ["pidfile", ..] => self.files.pidfiles.push(path(line)),
             ["paused"] => self.paused = true,
             ["emperor", fd] => self.lord = Some(inherited(number(fd)?)?),
             ["reloads", count] => self.reloads = count.parse().map_err(io::Error::other)?,
@@ -124,6 +137,11 @@ impl Heritage {
     }
 }
 
+/// All that follows the first word.
+fn path(line: &str) -> PathBuf {
+    PathBuf::from(line.split_once(' ').unwrap_or_default().1)
+}
+
 fn number(field: &str) -> io::Result<RawFd> {
     field.parse().map_err(io::Error::other)
 }
@@ -159,6 +177,7 @@ pub(super) struct Estate<'a> {
     pub(super) reloads: u64,
     pub(super) paused: bool,
     pub(super) lord: Option<BorrowedFd<'a>>,
+    pub(super) files: Files,
     pub(super) log_pipes: Option<(&'a Pipes, &'a Originals)>,
 }
 
@@ -177,6 +196,7 @@ pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
         reloads,
         paused,
         lord,
+        files: Files { fifo, pidfiles },
         log_pipes,
     } = estate;
 
@@ -233,6 +253,13 @@ pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
             "daemon {pid} {}",
             command.lines().next().unwrap_or_default()
         );
+    }
+    let pidfiles = pidfiles.into_iter().map(|path| ("pidfile", path));
+    for (word, path) in fifo.into_iter().map(|path| ("fifo", path)).chain(pidfiles) {
+        // One that cannot be said so stays where it is.
+        if let Some(path) = path.to_str().filter(|path| !path.contains('\n')) {
+            let _ = writeln!(text, "{word} {path}");
+        }
     }
     let list = memory::memfd("uwgate-heritage", text.as_bytes())?;
     kept.insert(0, process::inheritable(list.as_fd())?);

@@ -125,8 +125,6 @@ struct Master<'l, L> {
     /// How long SIGINT and SIGQUIT leave to requests that are being served.
     reload_mercy: Duration,
     pidfiles: Pidfiles,
-    /// Somebody waits for the pidfiles that say that the instance serves.
-    announced: bool,
     /// New connections wait.
     paused: bool,
     /// The configuration that serves.

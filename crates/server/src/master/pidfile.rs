@@ -16,6 +16,8 @@ pub(crate) struct Pidfiles {
     late: Option<Pidfile>,
     /// `safe-pidfile` and `safe-pidfile2`: when the instance serves.
     safe: Vec<Pidfile>,
+    /// Of configurations before, which go away when this one serves.
+    former: Vec<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl Pidfiles {
             }),
             late: in_chdir("pidfile2", &control.pidfile2),
             safe: safe.into_iter().flatten().collect(),
+            former: Vec::new(),
         }
     }
 
@@ -70,13 +73,75 @@ impl Pidfiles {
 
     /// Writes all of them, wherever they have gone.
     pub(crate) fn rewrite(&self) {
-        let all = self.early.iter().chain(&self.late).chain(&self.safe);
-        all.for_each(Pidfile::write_or_complain);
+        self.all().for_each(Pidfile::write_or_complain);
+    }
+
+    /// The files of another configuration, to be there once it serves: see [`Pidfiles::settle`].
+    pub(crate) fn renew(&mut self, options: &Options) {
+        let mut former: Vec<_> = self.paths().map(Path::to_owned).collect();
+        former.append(&mut self.former);
+        *self = Self::new(options).after(former);
+    }
+
+    /// `former`: files that have been written for configurations before.
+    pub(crate) fn after(self, former: Vec<PathBuf>) -> Self {
+        Self { former, ..self }
+    }
+
+    /// The instance serves, with these names: writes what is missing, and removes those of former configurations that
+    /// are not named any more.
+    pub(crate) fn settle(&mut self) {
+        let problems: Vec<_> = self
+            .all()
+            .filter(|file| !self.is_there(file))
+            .filter_map(|file| file.write().err())
+            .collect();
+        for problem in &problems {
+            tracing::error!("{problem}");
+        }
+        // Somebody who looks for the pid finds it in one place or the other.
+        if problems.is_empty() {
+            let unnamed = self.unnamed();
+            self.former.clear();
+            for path in unnamed {
+                if let Err(error) = remove_if_ours(&path) {
+                    tracing::warn!("pidfile {} cannot be removed: {error}", path.display());
+                }
+            }
+        }
+    }
+
+    /// The path of each that was written.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.all().map(|file| file.path.as_path())
+    }
+
+    /// Whether a file needs no writing. One that was ours before may be another instance's by now.
+    fn is_there(&self, file: &Pidfile) -> bool {
+        match self.former.contains(&file.path) {
+            true => file.path.exists(),
+            false => fs::read(&file.path).is_ok_and(|found| found == content().as_bytes()),
+        }
+    }
+
+    /// Those of former configurations that are not there by another name.
+    fn unnamed(&self) -> Vec<PathBuf> {
+        let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let named: Vec<_> = self.paths().map(real).collect();
+        let former = self.former.iter();
+        former
+            .filter(|path| !named.contains(&real(path)))
+            .cloned()
+            .collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Pidfile> {
+        self.early.iter().chain(&self.late).chain(&self.safe)
     }
 
     /// `vacuum`. A file that another instance has written since is left to it.
     pub(crate) fn remove(&self) {
-        for file in self.early.iter().chain(&self.late).chain(&self.safe) {
+        for file in self.all() {
             match remove_if_ours(&file.path) {
                 Ok(true) => tracing::info!("VACUUM: {} removed.", file.option),
                 Ok(false) => {}

@@ -13,7 +13,7 @@ use super::generation::{Fault, Generation, Manner, Standing};
 use super::surroundings::Phase;
 use super::tick::Tick;
 use super::wish::Wish;
-use super::{Launcher, Master, memory, recycling};
+use super::{Launcher, Master, fifo, memory, recycling};
 use crate::listen::{self, Listening};
 use crate::zygote::End;
 
@@ -107,14 +107,12 @@ impl<L: Launcher> Master<'_, L> {
         self.zygote_wait = ZYGOTE_WAIT;
         self.reload_at = None;
         self.stats.risen();
-        if !std::mem::replace(&mut self.announced, true) {
-            self.pidfiles.write_safe();
-        }
         let manner = std::mem::replace(&mut self.manner, Manner::Graceful);
         self.adopt_sockets(number);
         if let Some(loaded) = self.rising.take() {
             self.adopt(loaded);
         }
+        self.pidfiles.settle();
         self.veterans.leave();
         for older in self.numbers() {
             if older != number {
@@ -202,7 +200,8 @@ impl<L: Launcher> Master<'_, L> {
                 return self.reload_failed("the old configuration goes on");
             }
         };
-        let listeners = match self.bind(&loaded.options) {
+        let vacant = fifo::check(&loaded.options);
+        let listeners = match vacant.and_then(|()| self.bind(&loaded.options)) {
             Ok(listeners) => listeners,
             Err(problems) => {
                 for problem in problems {
@@ -247,6 +246,7 @@ impl<L: Launcher> Master<'_, L> {
         self.recycling.renew(recycling::limits(options));
         self.memory_is_wanted = memory::is_wanted(options);
         self.lord.renew(options);
+        self.pidfiles.renew(options);
         self.sources.renew(options, &self.happenings);
         self.stats.renew(options, &self.happenings);
         self.served = loaded;

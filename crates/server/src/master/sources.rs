@@ -1,11 +1,12 @@
 //! What brings the master wishes besides signals: the FIFO, touched files, watched paths. Each is a task of its own,
 //! made anew when a reload brings another configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::task::JoinHandle;
 use uwgate_config::Options;
 
+use super::fifo::{Fifo, Named};
 use super::happenings::{Happening, Happenings};
 use super::wish::Wish;
 use super::{fifo, touch, watch};
@@ -13,9 +14,7 @@ use super::{fifo, touch, watch};
 /// The sources of one configuration.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    /// The pipes, which stay as they are while their names do: an operator may be writing.
-    fifo_paths: Vec<PathBuf>,
-    fifo: Option<Task>,
+    fifo: Option<Fifo>,
     /// What is watched, with its meaning. It stays so too: no touch is lost to a reload.
     watched: Vec<(PathBuf, Wish)>,
     watchers: Vec<Task>,
@@ -23,7 +22,7 @@ pub(super) struct Sources {
 
 /// A task that ends with its owner.
 #[derive(Debug)]
-struct Task(JoinHandle<()>);
+pub(super) struct Task(pub(super) JoinHandle<()>);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -32,55 +31,50 @@ impl Drop for Task {
 }
 
 impl Sources {
-    /// `keep`: the pipes that are there are our own.
+    /// `former_fifo`: the pipe that our former self has read.
     ///
     /// # Errors
     /// One sentence: the FIFO cannot be made.
     pub(super) fn open(
         options: &Options,
-        keep: bool,
+        former_fifo: Option<&Path>,
         happenings: &Happenings,
     ) -> Result<Self, String> {
-        let fifo_paths = fifo_paths(options);
         Ok(Self {
-            fifo: open_fifo(&fifo_paths, keep, happenings)?,
-            fifo_paths,
+            fifo: Fifo::open(fifo::named(options), former_fifo, granter(happenings))?,
             watched: watched(options),
             watchers: watchers(options, happenings),
         })
     }
 
+    /// The pipe that is read.
+    pub(super) fn active_fifo(&self) -> Option<PathBuf> {
+        self.fifo.as_ref().map(Fifo::active)
+    }
+
     /// Takes over another configuration; what is wrong with it is logged.
     pub(super) fn renew(&mut self, options: &Options, happenings: &Happenings) {
-        let fifo_paths = fifo_paths(options);
-        if fifo_paths != self.fifo_paths {
-            match open_fifo(&fifo_paths, false, happenings) {
-                Ok(fifo) => {
-                    self.fifo = fifo;
-                    self.fifo_paths = fifo_paths;
-                }
-                Err(problem) => tracing::error!("{problem}; the FIFO stays as it was"),
-            }
-        }
+        self.renew_fifo(fifo::named(options), happenings);
         let watched = watched(options);
         if watched != self.watched {
             self.watchers = watchers(options, happenings);
             self.watched = watched;
         }
     }
-}
 
-fn fifo_paths(options: &Options) -> Vec<PathBuf> {
-    let paths = options.control.master_fifo.iter();
-    paths.map(|path| options.in_chdir(path)).collect()
-}
-
-fn open_fifo(
-    paths: &[PathBuf],
-    keep: bool,
-    happenings: &Happenings,
-) -> Result<Option<Task>, String> {
-    Ok(fifo::open(paths, keep, granter(happenings))?.map(Task))
+    fn renew_fifo(&mut self, slots: Vec<Named>, happenings: &Happenings) {
+        if self.fifo.as_ref().is_some_and(|fifo| fifo.takes(&slots)) {
+            return;
+        }
+        match Fifo::open(slots, None, granter(happenings)) {
+            Ok(fifo) => {
+                if let Some(old) = std::mem::replace(&mut self.fifo, fifo) {
+                    old.remove();
+                }
+            }
+            Err(problem) => tracing::error!("{problem}; the FIFO stays as it was"),
+        }
+    }
 }
 
 fn watched(options: &Options) -> Vec<(PathBuf, Wish)> {

@@ -12,7 +12,7 @@ use super::happenings::AWAITED;
 use super::lord::Lord;
 use super::pidfile::Pidfiles;
 use super::veterans::Veterans;
-use super::{Heritage, Launcher, heritage, scoreboard, systemd};
+use super::{Heritage, Launcher, fifo, heritage, scoreboard, systemd};
 use crate::background::Background;
 use crate::hooks;
 use crate::listen::{self, Listening};
@@ -40,6 +40,7 @@ pub(super) fn start<L: Launcher>(
         log_pipes,
         daemons,
         lord,
+        files,
     } = heritage.unwrap_or_default();
     let veterans = Veterans::new(veterans, apps, &options.control);
     let locks = locks.map_or_else(RecordLocks::create, Ok);
@@ -53,6 +54,7 @@ pub(super) fn start<L: Launcher>(
         reloads,
         paused,
         lord: Lord::find(lord),
+        files,
     };
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
     uwgate_sys::signals::block(&AWAITED).map_err(|error| vec![error.to_string()])?;
@@ -114,6 +116,7 @@ fn check<L: Launcher>(
     let command = launcher.command(options, "-");
     command.map_err(|problem| vec![problem])?;
     check_backlog(options.sockets.listen).map_err(|problem| vec![problem])?;
+    fifo::check(options)?;
     Ok(identity)
 }
 

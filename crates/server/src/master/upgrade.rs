@@ -223,6 +223,10 @@ impl<L: Launcher> Master<'_, L> {
             reloads: self.reloads(),
             paused: self.paused,
             lord: self.lord.fd(),
+            files: heritage::Files {
+                fifo: self.sources.active_fifo(),
+                pidfiles: self.pidfiles.paths().map(Path::to_owned).collect(),
+            },
             log_pipes: self.logs.pipes(),
         })?;
         let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);
