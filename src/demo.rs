@@ -30,7 +30,7 @@ pub(crate) fn run() -> ExitCode {
     .map(OsString::from)
     .into();
     args.push(file.clone().into());
-    let code = super::serve(args, None);
+    let code = super::serve(args, super::Before::Nothing);
     // Nothing depends on it any more.
     let _ = std::fs::remove_file(&file);
     if let Some(dir) = file.parent() {

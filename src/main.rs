@@ -36,10 +36,11 @@ fn main() -> ExitCode {
         Some("config") => explain(cli::config, &args),
         Some("help" | "--help" | "-h") => explain(cli::help, &args),
         Some(master::SUCCESSOR) => succeed(args),
+        Some(uwgate_emperor::SUCCESSOR) => succeed_emperor(args),
         Some(uwgate_emperor::LAUNCH) => exit_code(uwgate_emperor::launch(args)),
         Some(_) => match Command::find(&args) {
             Some(command) => talk(command),
-            None => serve(args, None),
+            None => serve(args, Before::Nothing),
         },
     }
 }
@@ -64,7 +65,7 @@ fn succeed(mut args: Vec<OsString>) -> ExitCode {
         .ok_or_else(|| io::Error::other("no descriptor"))
         .and_then(Heritage::take);
     match heritage {
-        Ok(heritage) => serve(args.split_off(2), Some(heritage)),
+        Ok(heritage) => serve(args.split_off(2), Before::Master(heritage)),
         Err(error) => {
             tracing::error!(
                 "{} is for a master that is upgraded: {error}",
@@ -93,6 +94,48 @@ fn try_to_succeed(args: Vec<OsString>) -> ExitCode {
     }
 }
 
+/// The same of an emperor: `--succeed-emperor FD ARGUMENTS`, or `try` in place of the descriptor.
+fn succeed_emperor(mut args: Vec<OsString>) -> ExitCode {
+    let word = args.get(1).and_then(|it| it.to_str()).map(str::to_owned);
+    let rest = args.split_off(args.len().min(2));
+    if word.as_deref() == Some(uwgate_emperor::TRY) {
+        let problems = match load(&rest) {
+            Ok(loaded) => uwgate_emperor::try_to_succeed(&loaded)
+                .err()
+                .unwrap_or_default(),
+            Err(findings) => findings.iter().map(Finding::to_string).collect(),
+        };
+        for problem in &problems {
+            eprintln!("{problem}");
+        }
+        return match problems.is_empty() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        };
+    }
+    let fd = word.and_then(|it| it.parse().ok());
+    let heritage = fd
+        .ok_or_else(|| io::Error::other("no descriptor"))
+        .and_then(uwgate_emperor::Heritage::take);
+    match heritage {
+        Ok(heritage) => serve(rest, Before::Emperor(heritage)),
+        Err(error) => {
+            tracing::error!(
+                "{} is for an emperor that is upgraded: {error}",
+                uwgate_emperor::SUCCESSOR
+            );
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What this process was before it became this binary.
+enum Before {
+    Nothing,
+    Master(Heritage),
+    Emperor(uwgate_emperor::Heritage),
+}
+
 /// Talks to an instance that runs already.
 fn talk(command: Result<Command, Finding>) -> ExitCode {
     match command {
@@ -105,7 +148,13 @@ fn talk(command: Result<Command, Finding>) -> ExitCode {
 }
 
 /// Runs the instance that `args` describe.
-fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
+fn serve(args: Vec<OsString>, before: Before) -> ExitCode {
+    let (heritage, realm) = match before {
+        Before::Nothing => (None, None),
+        Before::Master(heritage) => (Some(heritage), None),
+        Before::Emperor(realm) => (None, Some(realm)),
+    };
+    let is_successor = heritage.is_some() || realm.is_some();
     let launcher = interpreter::Launcher { args };
     let loaded = match load(&launcher.args) {
         Ok(loaded) => loaded,
@@ -116,14 +165,14 @@ fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let background = match leave_terminal(&loaded, &heritage) {
+    let background = match leave_terminal(&loaded, is_successor) {
         Ok(background) => background,
         Err(problem) => {
             tracing::error!("{problem}");
             return exit_code(FAILED_TO_START);
         }
     };
-    if heritage.is_some() {
+    if is_successor {
         // Its own command line is nobody's business.
         title::started_as(&launcher.command_line().to_string_lossy());
     }
@@ -144,7 +193,7 @@ fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
         return ExitCode::from(code);
     }
     let code = match uwgate_emperor::is_asked(&loaded.options) {
-        true => uwgate_emperor::run(&loaded, background),
+        true => uwgate_emperor::run(&loaded, &launcher.args, realm, background),
         false => master::run(&loaded, &launcher, heritage, background),
     };
     match &loaded.fallback_config {
@@ -154,8 +203,8 @@ fn serve(args: Vec<OsString>, heritage: Option<Heritage>) -> ExitCode {
 }
 
 /// Goes to the background, if that is wanted and was not done by the former self.
-fn leave_terminal(loaded: &Loaded, heritage: &Option<Heritage>) -> Result<Background, String> {
-    if heritage.is_some() || loaded.exit.is_some() {
+fn leave_terminal(loaded: &Loaded, is_successor: bool) -> Result<Background, String> {
+    if is_successor || loaded.exit.is_some() {
         return Ok(Background::default());
     }
     if background::is_asked(&loaded.options.process) {

@@ -115,6 +115,24 @@ both! {
     }
 }
 
+both! {
+    fn vassals(kind) {
+        let sample = Sample::start(kind, "vassals", "emperor.ini", |dir, _| {
+            Address::Unix(dir.join("site.sock"))
+        });
+        let shop = Address::Unix(sample.dir.join("shop.sock"));
+        until("the other vassal to listen", || shop.connect().ok());
+        let site = fs::read_to_string(sample.dir.join("nginx.conf")).expect("was copied");
+        let directory = sample.dir.display().to_string();
+        let _nginx = Nginx::start("return 404;", &site.replace("/run/vassals", &directory));
+        for name in ["site", "shop"] {
+            let request = Request::get("/").header("Host", format!("{name}.example.org"));
+            let response = Client::connect(&sample.http).send(&request).expect(200);
+            assert_eq!(response.text(), format!("This is the {name}\n"));
+        }
+    }
+}
+
 /// A sample that no test above runs, or one of the emperor's, would rot.
 #[test]
 fn every_sample_is_tested() {

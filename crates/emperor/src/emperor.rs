@@ -3,18 +3,21 @@
 mod answers;
 
 use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use uwgate_config::{Loaded, Options};
-use uwgate_server::station::Station;
+use uwgate_server::station::{Station, started_from};
 use uwgate_supervisor::{Millis, Roster, Throttle};
 use uwgate_sys::clock::{coarse_now, coarse_realtime, local_ctime};
-use uwgate_sys::process::{self, Exit, Pid, Signal};
+use uwgate_sys::process::{self, Exit, Pid, Signal, inherited};
 
 use crate::control;
 use crate::happenings::{Happening, Happenings};
+use crate::heritage::Heritage;
 use crate::reconcile::{Event, FromVassal, Order, Realm, Report, Settings, What, Wish};
 use crate::snapshot::{self, Snapshot, VassalView};
 use crate::source::{Source, Teller};
@@ -30,20 +33,20 @@ pub(crate) struct Servers {
 
 /// The emperor.
 pub(crate) struct Emperor {
-    realm: Realm,
+    pub(crate) realm: Realm,
     sources: Vec<Source>,
     tellers: Vec<Teller>,
     tasks: Vec<JoinHandle<()>>,
     happenings: Happenings,
-    station: Station,
+    pub(crate) station: Station,
     /// Closed when the emperor ends.
     _servers: Servers,
     manner: Manner,
-    outputs: Outputs,
+    pub(crate) outputs: Outputs,
     /// Of live processes.
-    lines: HashMap<Name, Line>,
+    pub(crate) lines: HashMap<Name, Line>,
     /// Of vassals on demand.
-    doors: Doors,
+    pub(crate) doors: Doors,
     stop_hook: Option<String>,
     /// Stop-hooks that run.
     hooks: HashMap<Pid, Name>,
@@ -52,7 +55,10 @@ pub(crate) struct Emperor {
     answers: Vec<Event>,
     /// Lines of the log begin with a date anyway.
     dated: bool,
-    started: u64,
+    pub(crate) started: u64,
+    /// The file this process was started from, and with what.
+    pub(crate) binary: Option<PathBuf>,
+    pub(crate) args: Vec<OsString>,
 }
 
 impl Emperor {
@@ -66,6 +72,7 @@ impl Emperor {
         station: Station,
         mut servers: Servers,
         happenings: Happenings,
+        (args, heritage): (&[OsString], Option<Heritage>),
     ) -> Result<Self, Vec<String>> {
         let options = &loaded.options;
         let system = |error: std::io::Error| vec![error.to_string()];
@@ -97,12 +104,76 @@ impl Emperor {
             answers: Vec::new(),
             dated: options.log.log_date.is_some(),
             started: coarse_realtime().as_secs(),
+            binary: started_from(),
+            args: args.to_vec(),
             happenings,
             sources,
         };
-        emperor.follow_sources(options)?;
+        let is_successor = heritage.is_some();
+        if let Some(heritage) = heritage {
+            emperor.inherit(heritage);
+        }
+        match emperor.follow_sources(options) {
+            // The vassals there are go on.
+            Err(problems) if is_successor => {
+                problems.iter().for_each(|it| tracing::error!("{it}"));
+            }
+            result => result?,
+        }
+        if is_successor {
+            // Of those who ended while nobody listened.
+            emperor.reap();
+            emperor.tell(Event::Wish(Wish::ReloadAll));
+        }
         emperor.station.serving("The Emperor is governing");
         Ok(emperor)
+    }
+
+    /// Goes on with the vassals of its former self.
+    fn inherit(&mut self, heritage: Heritage) {
+        let now = coarse_now();
+        let Heritage {
+            vassals,
+            held,
+            doors,
+            started,
+        } = heritage;
+        self.started = started;
+        self.realm.hold(held.iter().map(|it| it.as_str().into()));
+        for (heir, fd) in doors {
+            let spec = Arc::new(heir.spec());
+            if let Err(error) = inherited(fd).and_then(|fd| self.doors.adopt(&spec, fd)) {
+                tracing::error!("[emperor] the socket of {} is lost: {error}", heir.name);
+            }
+        }
+        for heir in vassals {
+            let Some(pid) = Pid::from_raw(heir.pid) else {
+                continue;
+            };
+            let spec = heir.spec();
+            let name = spec.name.clone();
+            let life = self.realm.adopt(spec, pid, heir.accepting, now);
+            self.roster.expect();
+            let _ = self.roster.spawned(pid, name.clone());
+            let config = heir.config.and_then(|fd| inherited(fd).ok());
+            let sender = self.happenings.sender();
+            let line = inherited(heir.dialogue)
+                .and_then(|fd| Line::adopt(fd, config, name.clone(), life, sender));
+            match line {
+                Ok(line) => drop(self.lines.insert(name.clone(), line)),
+                Err(error) => tracing::error!("[emperor] {name} does not hear any more: {error}"),
+            }
+            if let Some(file) = heir.printed.and_then(|fd| inherited(fd).ok()) {
+                self.outputs.adopt(&name, file, heir.copied);
+            }
+        }
+    }
+
+    /// Everything that has happened until now.
+    pub(crate) fn handle_what_has_come(&mut self) {
+        while let Some(happening) = self.happenings.try_next() {
+            self.handle(happening);
+        }
     }
 
     fn follow_sources(&mut self, options: &Options) -> Result<(), Vec<String>> {
@@ -172,9 +243,7 @@ impl Emperor {
 
     fn handle_time(&mut self) {
         // Signs of life that have come are heard before anybody is killed for silence.
-        while let Some(happening) = self.happenings.try_next() {
-            self.handle(happening);
-        }
+        self.handle_what_has_come();
         let now = coarse_now();
         self.station.handle_time(now);
         self.doors.handle_time(now);
@@ -307,7 +376,10 @@ impl Emperor {
                 self.station.stopping();
                 self.say("[emperor] *** RAGNAROK EVOKED ***");
             }
-            Wish::ReloadAll => self.say("[emperor] reloading all vassals"),
+            Wish::ReloadAll => {
+                self.upgrade_if_newer();
+                self.say("[emperor] reloading all vassals");
+            }
             Wish::Forgive => self.say("[emperor] the blacklist is forgotten"),
             _ => {}
         }

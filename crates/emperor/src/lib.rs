@@ -12,6 +12,7 @@
 mod control;
 mod emperor;
 mod happenings;
+mod heritage;
 mod listen;
 mod race;
 pub mod reconcile;
@@ -20,8 +21,11 @@ pub mod source;
 pub mod spec;
 mod start;
 mod stats;
+mod upgrade;
 mod vassal;
 
+pub use self::heritage::Heritage;
 pub use self::snapshot::{Snapshot, VassalView};
 pub use self::start::{is_asked, run};
+pub use self::upgrade::{SUCCESSOR, TRY, try_to_succeed};
 pub use self::vassal::{LAUNCH, launch};

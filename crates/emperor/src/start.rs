@@ -1,5 +1,6 @@
 //! From options to an emperor that lives.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 
@@ -13,6 +14,7 @@ use uwgate_sys::signals::Signal;
 use crate::control;
 use crate::emperor::{Emperor, Servers};
 use crate::happenings::Happenings;
+use crate::heritage::Heritage;
 use crate::source::Source;
 use crate::stats;
 
@@ -25,9 +27,16 @@ pub fn is_asked(options: &Options) -> bool {
 const CLEAN: i32 = 0;
 const FAILED: i32 = 1;
 
-/// Runs an emperor until it is told to stop. Returns the process's exit code.
-pub fn run(loaded: &Loaded, mut background: Background) -> i32 {
-    match start(loaded, &mut background) {
+/// Runs an emperor until it is told to stop. Returns the process's exit code. `args`: the command line without the
+/// program's name, for a newer binary to take over with. `heritage`: what the process had as an emperor before it became
+/// this binary.
+pub fn run(
+    loaded: &Loaded,
+    args: &[OsString],
+    heritage: Option<Heritage>,
+    mut background: Background,
+) -> i32 {
+    match start(loaded, (args, heritage), &mut background) {
         Ok(()) => CLEAN,
         Err(problems) => {
             for problem in &problems {
@@ -50,7 +59,11 @@ const AWAITED: [Signal; 8] = [
     Signal::URG,
 ];
 
-fn start(loaded: &Loaded, background: &mut Background) -> Result<(), Vec<String>> {
+fn start(
+    loaded: &Loaded,
+    before: (&[OsString], Option<Heritage>),
+    background: &mut Background,
+) -> Result<(), Vec<String>> {
     let options = &loaded.options;
     let one = |problem: String| vec![problem];
     let system = |error: io::Error| vec![error.to_string()];
@@ -75,7 +88,7 @@ fn start(loaded: &Loaded, background: &mut Background) -> Result<(), Vec<String>
     let result = runtime.block_on(async {
         let happenings =
             Happenings::subscribe(options.emperor.emperor_graceful_shutdown).map_err(system)?;
-        let emperor = Emperor::new(loaded, sources, station, servers, happenings)?;
+        let emperor = Emperor::new(loaded, sources, station, servers, happenings, before)?;
         // What came meanwhile is handled now.
         uwgate_sys::signals::unblock_all();
         emperor.live().await;

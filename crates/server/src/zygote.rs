@@ -104,6 +104,8 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
         // There is nothing yet that could be finished.
         end_after_signals(1, 1);
     }
+    // What is loaded here counts as well: importing is where an application first eats.
+    limit_memory(&inherited.options);
     if !lazy {
         let apps = load_apps(&inherited.options, nursery)?;
         if apps == 0 && need_app {
@@ -207,7 +209,7 @@ fn serve<N: Nursery>(
     let process = &inherited.options.process;
     title::show(&process.titles, Part::Worker(row.worker));
     bind_to_cpus(row.worker, process.cpu_affinity);
-    limit_resources(&inherited.options);
+    limit_processes(&inherited.options);
     allocator::settle();
     nursery.become_worker(row);
     do_hooks(&inherited.options, Phase::PostFork)?;
@@ -250,16 +252,19 @@ fn serve<N: Nursery>(
     Ok(if alone { End::Stopped } else { End::Worker })
 }
 
-/// What a worker may use; a limit that cannot be set is logged.
-fn limit_resources(options: &Options) {
-    let recycling = &options.recycling;
-    let megabytes = u64::from(recycling.limit_as);
-    let processes = u64::from(recycling.limit_nproc);
+/// What the zygote, and each worker after it, may use; a limit that cannot be set is logged.
+fn limit_memory(options: &Options) {
+    let megabytes = u64::from(options.recycling.limit_as);
     if megabytes > 0
         && let Err(error) = process::limit_address_space(megabytes << 20)
     {
         tracing::error!("limit-as = {megabytes}: {error}");
     }
+}
+
+/// How many processes the worker's user may have; a limit that cannot be set is logged.
+fn limit_processes(options: &Options) {
+    let processes = u64::from(options.recycling.limit_nproc);
     if processes > 0
         && let Err(error) = process::limit_processes(processes)
     {

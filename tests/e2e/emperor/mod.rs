@@ -7,6 +7,7 @@ mod on_demand;
 mod owners;
 mod table;
 mod trouble;
+mod upgrades;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use crate::support::process::Process;
+use crate::support::server::clean_command;
 use crate::support::wait::{PATIENCE, until, until_true};
 use crate::support::{Address, Kind, TempDir, paths};
 
@@ -59,6 +61,8 @@ struct Realm {
     vassals: Kind,
     dir: TempDir,
     options: Vec<String>,
+    /// Another copy of the emperor's program.
+    program: Option<PathBuf>,
 }
 
 impl Realm {
@@ -70,6 +74,7 @@ impl Realm {
             vassals,
             dir,
             options: Vec::new(),
+            program: None,
         }
     }
 
@@ -94,12 +99,13 @@ impl Realm {
             vassals,
             dir,
             mut options,
+            program,
         } = self;
         if emperor != vassals {
             let program = vassals.program();
             options.extend(["--emperor-wrapper".into(), program.display().to_string()]);
         }
-        let mut command = emperor.command();
+        let mut command = program.map_or_else(|| emperor.command(), |it| clean_command(&it));
         command
             .arg("--emperor")
             .arg(dir.join("vassals"))

@@ -36,7 +36,8 @@ impl Kind {
     }
 }
 
-fn clean_command(program: &Path) -> Command {
+/// A program with a clean environment.
+pub fn clean_command(program: &Path) -> Command {
     let mut command = Command::new(program);
     command
         .env_clear()

@@ -226,6 +226,8 @@ pub struct Realm {
     vassals: BTreeMap<Name, Vassal>,
     /// Names in more than one source, that were told of.
     doubles: BTreeSet<Name>,
+    /// To be held as soon as a source names them.
+    held: BTreeSet<Name>,
     lives: u64,
     ending: Option<Manner>,
     /// When we were last asked anything.
@@ -244,6 +246,7 @@ impl Realm {
             sets: BTreeMap::new(),
             vassals: BTreeMap::new(),
             doubles: BTreeSet::new(),
+            held: BTreeSet::new(),
             lives: 0,
             ending: None,
             seen: Millis::default(),
@@ -276,6 +279,11 @@ impl Realm {
         let vassal = Vassal::adopted(&self.settings, spec, pid, self.lives, accepting, now);
         self.vassals.insert(vassal.spec().name.clone(), vassal);
         self.lives
+    }
+
+    /// Of an emperor before this one: vassals that the operator has stopped stay so.
+    pub fn hold(&mut self, names: impl IntoIterator<Item = Name>) {
+        self.held.extend(names);
     }
 
     /// When [`handle_timer`](Self::handle_timer) has something to do.
@@ -370,10 +378,10 @@ impl Realm {
             orders.extend(self.one(&name, now, Vassal::vanish));
         }
         for (name, (source, spec)) in union {
-            let settings = self.settings;
+            let (settings, held) = (self.settings, self.held.remove(&name));
             self.vassals
                 .entry(name.clone())
-                .or_insert_with(|| Vassal::new(&settings, Arc::clone(&spec), source));
+                .or_insert_with(|| Vassal::new(&settings, Arc::clone(&spec), source, held));
             orders.extend(self.one(&name, now, |it, cx| it.wanted(source, spec, cx)));
         }
         orders

@@ -118,7 +118,13 @@ pub struct Vassal {
 }
 
 impl Vassal {
-    pub(super) fn new(settings: &Settings, spec: Arc<VassalSpec>, source: usize) -> Self {
+    /// `held`: the operator has stopped it before anybody named it.
+    pub(super) fn new(
+        settings: &Settings,
+        spec: Arc<VassalSpec>,
+        source: usize,
+        held: bool,
+    ) -> Self {
         let policy = Policy {
             respawn: true,
             throttle: settings.throttle,
@@ -129,7 +135,10 @@ impl Vassal {
         Self {
             spec,
             source,
-            standing: Standing::Unwanted,
+            standing: match held {
+                true => Standing::Held,
+                false => Standing::Unwanted,
+            },
             child: Child::new(policy),
             life: 0,
             started_with: None,
@@ -159,7 +168,7 @@ impl Vassal {
         now: Millis,
     ) -> Self {
         let spec = Arc::new(spec);
-        let mut vassal = Self::new(settings, Arc::clone(&spec), 0);
+        let mut vassal = Self::new(settings, Arc::clone(&spec), 0, false);
         vassal.standing = Standing::Wanted;
         vassal.child.handle(ChildEvent::Start, now);
         vassal.child.handle(ChildEvent::Spawned(pid), now);

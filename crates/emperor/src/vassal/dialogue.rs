@@ -1,7 +1,7 @@
 //! uWSGI's dialogue of single bytes, and how it sends a configuration.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream as Socket;
 use std::sync::Arc;
 
@@ -52,6 +52,10 @@ impl Dialogue {
             let _ = sender.send(Happening::Mute { name, life });
         });
         Ok(Self { socket, task })
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// # Errors

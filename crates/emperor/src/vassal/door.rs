@@ -41,6 +41,18 @@ impl Door {
         })
     }
 
+    /// The socket of a former self.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn adopt(spec: &Arc<VassalSpec>, fd: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            spec: Arc::clone(spec),
+            listener: listener::adopt(fd)?,
+            waiting: None,
+        })
+    }
+
     /// Whether this is the socket that the vassal is to have now.
     pub(crate) fn is_of(&self, spec: &VassalSpec) -> bool {
         let VassalSpec {

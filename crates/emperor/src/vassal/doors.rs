@@ -121,6 +121,28 @@ impl Doors {
         }
     }
 
+    /// For a successor: every socket, with its vassal as it was when it was bound.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub(crate) fn hand_over(&self) -> io::Result<Vec<(Arc<VassalSpec>, OwnedFd)>> {
+        let doors = self.open.values();
+        doors
+            .map(|door| Ok((Arc::clone(door.spec()), door.lend()?)))
+            .collect()
+    }
+
+    /// Goes on with a socket of a former self.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub(crate) fn adopt(&mut self, spec: &Arc<VassalSpec>, fd: OwnedFd) -> io::Result<()> {
+        let door = Door::adopt(spec, fd)?;
+        self.guard.enter(door.directory());
+        self.open.insert(spec.name.clone(), door);
+        Ok(())
+    }
+
     /// When something has to be tried again.
     pub(crate) fn deadline(&self) -> Option<Millis> {
         self.again.filter(|_| !self.shut.is_empty())

@@ -8,7 +8,7 @@ mod launch;
 mod output;
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use tokio::sync::mpsc::UnboundedSender;
 use uwgate_sys::process::Pid;
@@ -23,7 +23,7 @@ pub use self::launch::{LAUNCH, launch};
 pub(crate) use self::output::Outputs;
 use crate::happenings::Happening;
 use crate::reconcile::ToVassal;
-use crate::spec::{ConfigFrom, VassalSpec};
+use crate::spec::{ConfigFrom, Name, VassalSpec};
 
 /// The emperor's ends of what leads to the live process of a vassal.
 pub(crate) struct Line {
@@ -67,6 +67,31 @@ pub(crate) fn start(
 }
 
 impl Line {
+    /// The line of a vassal that the former self of this emperor has started. Must be called in a runtime.
+    ///
+    /// # Errors
+    /// When it is no socket.
+    pub(crate) fn adopt(
+        dialogue: OwnedFd,
+        config: Option<OwnedFd>,
+        name: Name,
+        life: u64,
+        sender: UnboundedSender<Happening>,
+    ) -> io::Result<Self> {
+        let dialogue = Dialogue::follow(dialogue, name, life, sender)?;
+        Ok(Self { dialogue, config })
+    }
+
+    /// For a successor.
+    pub(crate) fn dialogue(&self) -> BorrowedFd<'_> {
+        self.dialogue.fd()
+    }
+
+    /// For a successor.
+    pub(crate) fn config(&self) -> Option<BorrowedFd<'_>> {
+        self.config.as_ref().map(AsFd::as_fd)
+    }
+
     /// # Errors
     /// When it cannot hear any more.
     pub(crate) fn say(&self, word: ToVassal) -> io::Result<()> {

@@ -218,6 +218,29 @@ impl Outputs {
         writer.unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
     }
 
+    /// For a successor: the file of what a vassal prints, and up to where it was copied.
+    pub(crate) fn hand_over(&self, name: &Name) -> io::Result<Option<(OwnedFd, u64)>> {
+        let all = self.lock();
+        let Some(printed) = all.printed.get(name) else {
+            return Ok(None);
+        };
+        Ok(Some((printed.file.try_clone()?.into(), printed.copied)))
+    }
+
+    /// Goes on with the file of a former self.
+    pub(crate) fn adopt(&self, name: &Name, file: OwnedFd, copied: u64) {
+        let printed = Printed {
+            file: file.into(),
+            copied,
+            freed: copied.saturating_sub(KEPT),
+        };
+        let mut all = self.lock();
+        all.printed.insert(name.clone(), printed);
+        all.dirty.insert(name.clone());
+        drop(all);
+        self.news.notify_one();
+    }
+
     /// What a vassal has printed last, oldest line first.
     pub(crate) fn last(&self, name: &Name, lines: usize) -> Vec<String> {
         let all = self.lock();

@@ -58,6 +58,7 @@ pub(crate) use self::systemd::Notifier;
 use self::tick::Tick;
 use self::upgrade::Upgrade;
 pub use self::upgrade::{SUCCESSOR, TRY, try_to_succeed};
+pub(crate) use self::upgrade::{newer_binary as newer, started_from as origin};
 use self::veterans::Veterans;
 use crate::background::Background;
 use crate::listen::Listening;

@@ -185,10 +185,10 @@ impl<L: Launcher> Master<'_, L> {
             self.reload_when_risen = true;
             return;
         }
+        self.surroundings.notice(Phase::Reloading);
         if self.upgrade_if_newer() {
             return;
         }
-        self.surroundings.notice(Phase::Reloading);
         tracing::info!("...gracefully reloading: new workers first, then the old ones leave");
         self.lord.ask_config();
         let loaded = match self.launcher.load() {

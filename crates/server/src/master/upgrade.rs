@@ -71,7 +71,7 @@ pub fn try_to_succeed<L: Launcher>(
 }
 
 /// The file at `path`, if it is not the one that runs.
-fn newer_binary(path: Option<&PathBuf>) -> Option<&PathBuf> {
+pub(crate) fn newer_binary(path: Option<&PathBuf>) -> Option<&PathBuf> {
     let running = fs::metadata("/proc/self/exe").ok()?;
     let there = fs::metadata(path?).ok()?;
     let same = (running.dev(), running.ino()) == (there.dev(), there.ino());
@@ -80,7 +80,7 @@ fn newer_binary(path: Option<&PathBuf>) -> Option<&PathBuf> {
 
 /// Where the file of this process is, or was: to be asked early, as the name follows a file that is moved away. The
 /// kernel marks the name of one that was replaced.
-pub(super) fn started_from() -> Option<PathBuf> {
+pub(crate) fn started_from() -> Option<PathBuf> {
     let name = fs::read_link("/proc/self/exe").ok()?.into_os_string();
     let bytes = name.as_bytes();
     let path = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
