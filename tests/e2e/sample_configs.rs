@@ -126,7 +126,8 @@ both! {
         let directory = sample.dir.display().to_string();
         let _nginx = Nginx::start("return 404;", &site.replace("/run/vassals", &directory));
         for name in ["site", "shop"] {
-            let request = Request::get("/").header("Host", format!("{name}.example.org"));
+            let mut request = Request::get("/");
+            request.headers = vec![("Host".into(), format!("{name}.example.org"))];
             let response = Client::connect(&sample.http).send(&request).expect(200);
             assert_eq!(response.text(), format!("This is the {name}\n"));
         }

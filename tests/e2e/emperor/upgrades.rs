@@ -22,7 +22,7 @@ fn a_newer_binary_takes_the_vassals_over() {
         emperor.add("held.ini", "1");
         emperor.wait_for_version("a.ini", "1");
         emperor.wait_for_version("held.ini", "1");
-        emperor.control(r#"{"do":"stop","name":"held.ini"}"#);
+        emperor.control(r#"{"do":"stop","vassals":["held.ini"]}"#);
         emperor.wait_for_state("held.ini", "stopped");
         let pid = emperor.pid("a.ini");
         let (over, failures) = (AtomicBool::new(false), AtomicU64::new(0));
