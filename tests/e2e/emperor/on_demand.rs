@@ -326,3 +326,26 @@ fn a_vassal_becomes_one_on_demand_and_back() {
     until_true("no socket", || !door.exists());
     emperor.wait_for_version("a.ini", "1");
 }
+
+/// Who has connected before the emperor became a newer binary is served after.
+#[test]
+fn an_upgrade_keeps_the_sockets() {
+    use std::os::unix::fs::MetadataExt;
+
+    let installed = crate::support::install::Installed::new(Kind::Uwgate);
+    let mut realm = Realm::ours().on_demand();
+    realm.program = Some(installed.program());
+    let emperor = realm.start();
+    emperor.put("a.ini", &emperor.bare(""));
+    emperor.wait_for_door("a");
+    let file = emperor.dir.join("run/a.socket");
+    let before = fs::metadata(&file).expect("a socket").ino();
+    installed.upgrade();
+    emperor.process.signal(rustix::process::Signal::HUP);
+    until_true("the emperor to be back", || {
+        emperor.count_in_log("*** starting uWSGI Emperor ***") == 2
+    });
+    emperor.wait_for_state("a.ini", "on-demand");
+    assert!(request(&emperor.door("a")).starts_with("1 "));
+    assert_eq!(fs::metadata(&file).expect("a socket").ino(), before);
+}
