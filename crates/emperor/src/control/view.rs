@@ -85,7 +85,9 @@ pub(crate) fn complaint(lines: &[String]) -> Option<&str> {
     const COMPLAINTS: [&str; 5] = ["Error", "Exception", "error", "cannot", "no such"];
     let complains = |line: &&String| COMPLAINTS.iter().any(|word| line.contains(word));
     let last = |fits: &dyn Fn(&&String) -> bool| lines.iter().rev().find(fits);
-    let line = last(&|line| is_exception(line)).or_else(|| last(&complains));
+    let line = last(&|line| is_exception(line))
+        .or_else(|| last(&|line| is_finding(line)))
+        .or_else(|| last(&complains));
     line.map(|line| line.trim())
 }
 
@@ -99,6 +101,15 @@ fn is_exception(line: &str) -> bool {
         && ["Error", "Exception"]
             .iter()
             .any(|end| class.ends_with(end))
+}
+
+/// Whether it reads `shop.ini:3: what is wrong there`.
+fn is_finding(line: &str) -> bool {
+    let mut parts = line.splitn(3, ':');
+    let (file, number, rest) = (parts.next(), parts.next(), parts.next());
+    file.is_some_and(|file| file.contains('.') && !file.contains(' '))
+        && number.is_some_and(|number| number.parse::<u32>().is_ok())
+        && rest.is_some_and(|rest| rest.starts_with(' '))
 }
 
 /// What happens to a vassal that an operator has spoken of.
@@ -138,5 +149,10 @@ mod tests {
             Some("ModuleNotFoundError: No module named 'shop'")
         );
         assert_eq!(complaint(&lines[..2]), None);
+        let misspelt = ["shop.ini:3: processes = many: expected a number", "goodbye"];
+        let misspelt = misspelt.map(str::to_owned);
+        assert_eq!(complaint(&misspelt), Some(misspelt[0].as_str()));
+        let stamped = ["Fri 20:34:55 2026 - [emperor] all is well".to_owned()];
+        assert_eq!(complaint(&stamped), None);
     }
 }
