@@ -134,6 +134,13 @@ both! {
     }
 }
 
+both! {
+    fn on_demand(kind) {
+        let sample = Sample::over_http(kind, "on-demand", "emperor.ini");
+        assert_eq!(sample.get("/"), "Hello from a vassal that was asleep\n");
+    }
+}
+
 /// A sample that no test above runs, or one of the emperor's, would rot.
 #[test]
 fn every_sample_is_tested() {

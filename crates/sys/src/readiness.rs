@@ -8,6 +8,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use crate::channel::Channel;
+use crate::listener::Listener;
 
 /// What owns a descriptor for as long as it lives, and always the same one.
 ///
@@ -17,6 +18,8 @@ pub unsafe trait OwnsFd: AsRawFd + 'static {}
 
 // SAFETY: an `OwnedFd` is open until it is dropped, which no clone of the `Arc` allows earlier.
 unsafe impl OwnsFd for Arc<OwnedFd> {}
+// SAFETY: as above, behind a field that no shared reference can change.
+unsafe impl OwnsFd for Arc<Listener> {}
 // SAFETY: a channel is an `OwnedFd`.
 unsafe impl OwnsFd for Channel {}
 

@@ -9,6 +9,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use uwgate_server::listen::resolve;
 use uwgate_sys::listener::{self, Address, Bind, Listener};
+use uwgate_sys::readiness::readable;
 
 use crate::happenings::Happening;
 use crate::spec::{Name, VassalSpec};
@@ -17,7 +18,7 @@ use crate::spec::{Name, VassalSpec};
 #[derive(Debug)]
 pub(crate) struct Door {
     spec: Arc<VassalSpec>,
-    listener: Listener,
+    listener: Arc<Listener>,
     waiting: Option<JoinHandle<()>>,
 }
 
@@ -36,7 +37,7 @@ impl Door {
     pub(crate) fn bind(spec: &Arc<VassalSpec>, how: &Bind) -> io::Result<Self> {
         Ok(Self {
             spec: Arc::clone(spec),
-            listener: listener::bind(&address(spec)?, how)?,
+            listener: Arc::new(listener::bind(&address(spec)?, how)?),
             waiting: None,
         })
     }
@@ -48,7 +49,7 @@ impl Door {
     pub(crate) fn adopt(spec: &Arc<VassalSpec>, fd: OwnedFd) -> io::Result<Self> {
         Ok(Self {
             spec: Arc::clone(spec),
-            listener: listener::adopt(fd)?,
+            listener: Arc::new(listener::adopt(fd)?),
             waiting: None,
         })
     }
@@ -102,9 +103,12 @@ impl Door {
         name: Name,
         sender: UnboundedSender<Happening>,
     ) -> io::Result<()> {
-        let fd = self.listener.try_clone()?.fd;
-        let visitors = uwgate_sys::readiness::readable(Arc::new(fd))?;
         self.stop_waiting();
+        // A descriptor is watched once at a time, and what watched it until now may not have let it go yet.
+        let visitors = readable(Arc::clone(&self.listener)).or_else(|_| {
+            let another = self.listener.try_clone()?;
+            readable(Arc::new(another))
+        })?;
         self.waiting = Some(tokio::spawn(async move {
             if visitors.readable().await.is_ok() {
                 let _ = sender.send(Happening::Visitor(name));
