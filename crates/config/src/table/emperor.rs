@@ -45,7 +45,7 @@ pub(super) const ROWS: &[Row] = &[
         &mut o.emperor.emperor_control_socket
     })
     .ours()
-    .help("Unix socket on which `uwgate ctl` reaches the emperor. Without it, it is beside emperor-pidfile (or pidfile), with `.ctl` behind its name."),
+    .help("Unix socket on which `uwgate ctl` reaches the emperor. Without it, it is /run/uwgate-emperor.sock, or uwgate-emperor.sock in the user's own run-time directory."),
     text("emperor-on-demand-extension", "EXTENSION", |o| {
         &mut o.emperor.emperor_on_demand_extension
     })
