@@ -290,6 +290,7 @@ fn what_cannot_be_is_refused_at_start() {
         ("pg://u:secret@db/apps?tabel=x", "tabel"),
         ("pg://u:secret@db/apps?sslmode=verify-full", "sslrootcert"),
         ("pg://u:secret@db/apps?share=none", "share is all"),
+        ("postgresql://u:secret@db/apps?tabel=x", "tabel"),
     ] {
         let mut emperor = Realm::ours().option("emperor", place).start();
         assert_eq!(emperor.process.wait().code(), Some(1));

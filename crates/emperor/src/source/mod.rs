@@ -9,6 +9,7 @@ mod file;
 mod files;
 mod notice;
 mod on_demand;
+#[cfg(feature = "postgres")]
 mod table;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub struct Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Kind {
     Files(Place),
+    #[cfg(feature = "postgres")]
     Table(Box<uwgate_emperor_pg::Place>),
 }
 
@@ -72,15 +74,7 @@ impl Source {
         match text.split_once("://") {
             Some(("dir", directory)) => files(Place::directory(directory)?),
             Some(("glob", pattern)) => files(Place::pattern(pattern)?),
-            Some(("pg", _)) => {
-                // Not the text: there may be a password in it.
-                let place =
-                    table::place(text).map_err(|problem| format!("emperor = pg://: {problem}"))?;
-                Ok(Source {
-                    shown: place.shown().to_owned(),
-                    kind: Kind::Table(Box::new(place)),
-                })
-            }
+            Some(("pg" | "postgres" | "postgresql", _)) => Self::table(text),
             Some((scheme, _)) if ABSENT.contains(&scheme) => Err(format!(
                 "emperor = {text}: vassals cannot come from {scheme}:// here; use a directory, glob:// or pg://"
             )),
@@ -90,6 +84,21 @@ impl Source {
             None if text.contains(['*', '?', '[']) => files(Place::pattern(text)?),
             None => files(Place::directory(text)?),
         }
+    }
+
+    #[cfg(feature = "postgres")]
+    fn table(text: &str) -> Result<Self, String> {
+        // Not the text: there may be a password in it.
+        let place = table::place(text).map_err(|problem| format!("emperor = pg://: {problem}"))?;
+        Ok(Self {
+            shown: place.shown().to_owned(),
+            kind: Kind::Table(Box::new(place)),
+        })
+    }
+
+    #[cfg(not(feature = "postgres"))]
+    fn table(_: &str) -> Result<Self, String> {
+        Err("emperor = pg://: this build is without PostgreSQL; build it with the feature `postgres`".into())
     }
 
     /// Begins to tell.
@@ -103,6 +112,7 @@ impl Source {
     ) -> Result<JoinHandle<()>, String> {
         match &self.kind {
             Kind::Files(place) => Files::new(place.clone(), options).spawn(teller),
+            #[cfg(feature = "postgres")]
             Kind::Table(place) => Ok(table::spawn((**place).clone(), teller, options)),
         }
     }
