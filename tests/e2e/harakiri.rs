@@ -54,6 +54,58 @@ fn whatever_it_is_stuck_in_the_client_gets_a_504_and_the_log_the_place() {
     }
 }
 
+/// Errors are counted by the request log. In uWSGI it has nothing about them.
+#[test]
+fn a_request_that_was_ended_has_a_line_in_the_log() {
+    const FORMAT: &str =
+        "line: %(method) %(uri) %(status) %(rsize) after %(msecs) on %(core) by %(wid)";
+    for threads in [1, 2] {
+        let setup = setup(Kind::Uwgate).option("log-format", FORMAT);
+        let server = setup.option("threads", threads).start();
+        let before = served_by(&server);
+        server.get("/sleep?x=1").expect(504);
+        server.raw_http("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+        wait_until_gone(before);
+        let line = |what: &str| {
+            server.wait_for_log(what);
+            let log = server.log();
+            let lines: Vec<_> = log.lines().filter(|line| line.contains(what)).collect();
+            assert_eq!(lines.len(), 1, "{log}");
+            let (_, rest) = lines[0].split_once(" after ").expect("its age");
+            let millis = rest.split(' ').next().and_then(|it| it.parse().ok());
+            let millis: u64 = millis.expect("a number");
+            assert!((1000..30_000).contains(&millis), "{millis}");
+        };
+        line("line: GET /sleep?x=1 504 15 after ");
+        line("line: GET /stream 504 0 after ");
+    }
+
+    let setup = setup(Kind::Uwsgi).option("log-format", FORMAT);
+    let server = setup.start();
+    server.raw_http("GET /sleep HTTP/1.1\r\nHost: x\r\n\r\n");
+    server.get("/").expect(200);
+    server.wait_for_log("line: GET / 200");
+    assert!(!server.log().contains("line: GET /sleep"));
+}
+
+/// The thread of such a request may come back before the process ends: it is in the log already.
+#[test]
+fn a_request_that_was_ended_and_returns_has_no_second_line() {
+    let setup = setup(Kind::Uwgate).option("log-format", "line: %(uri) %(status)");
+    let server = setup.option("threads", 3).option("harakiri", 2).start();
+    let mut ended = server.client();
+    ended.write(Request::get("/long?4").bytes());
+    // Keeps the process until the other one is through.
+    std::thread::sleep(std::time::Duration::from_millis(1800));
+    let mut other = server.client();
+    other.write(Request::get("/long?3").bytes());
+    ended.response("GET").expect(504);
+    let _ = other.rest();
+    until_true("the line", || server.log().contains("line: /long?4 504"));
+    server.get("/").expect(200);
+    assert_eq!(server.log().matches("line: /long?4").count(), 1);
+}
+
 #[test]
 fn a_front_server_gets_the_504_too_and_nothing_under_uwsgi() {
     let packet = Packet::get("/sleep");

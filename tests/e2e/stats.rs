@@ -56,6 +56,67 @@ fn number(value: &Value, key: &str) -> u64 {
     number.unwrap_or_else(|| panic!("{key} is no number: {value}"))
 }
 
+both! {
+    /// Of each its own, without the time that Python takes to begin; uWSGI tells `chdir` of applications only that
+    /// front servers have named.
+    fn applications_tell_how_long_they_took_to_load(kind) {
+        for lazy in [false, true] {
+            let slow = "\
+import time; time.sleep(1.1)
+def application(environ, start_response):
+    start_response('200 OK', [])
+    return []
+";
+            let setup = Setup::new(kind);
+            let address = setup.dir().join("stats.sock");
+            let quick = setup.write("quick.py", slow.replace("1.1", "0"));
+            let slow = setup.write("slow.py", slow);
+            let server = started(
+                setup
+                    .option("stats", address.display())
+                    .option("chdir", "/tmp")
+                    .option("lazy-apps", lazy)
+                    .option("mount", format!("/quick={}", quick.display()))
+                    .option("mount", format!("/slow={}", slow.display())),
+            );
+            let seen = until("the applications", || {
+                let apps = worker(&stats(&server), 1)["apps"].as_array()?.clone();
+                (apps.len() == 2).then_some(apps)
+            });
+            let [quick, slow] = [&seen[0], &seen[1]];
+            assert_eq!([&quick["mountpoint"], &slow["mountpoint"]], ["/quick", "/slow"]);
+            assert_eq!([&quick["chdir"], &slow["chdir"]], ["", ""]);
+            // uWSGI looks at whole seconds before and after.
+            let [quick, slow] = [quick, slow].map(|app| number(app, "startup_time"));
+            assert!(quick < slow, "{quick} {slow} {lazy}");
+        }
+    }
+}
+
+#[test]
+fn answers_to_slow_readers_count_as_offloaded() {
+    let source = "\
+def application(environ, start_response):
+    start_response('200 OK', [('Content-Length', '16000000')])
+    return [b'x' * 16000000]
+";
+    let setup = Setup::source(Kind::Uwgate, source);
+    let address = setup.dir().join("stats.sock");
+    let server = started(setup.option("stats", address.display()));
+    let offloaded = || {
+        number(
+            &worker(&stats(&server), 1)["cores"][0],
+            "offloaded_requests",
+        )
+    };
+    assert_eq!(offloaded(), 0);
+    let mut slow = server.client();
+    slow.write(Request::get("/").bytes());
+    until_true("the answer to be offloaded", || offloaded() == 1);
+    slow.response("GET").expect(200);
+    assert_eq!(offloaded(), 1);
+}
+
 /// A request to `slow.py` that hangs until it is dropped.
 struct Hanging {
     client: Client,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
@@ -116,6 +117,78 @@ fn an_upgrade_takes_other_names_of_control_files() {
     assert!(new_fifo.exists());
     let pid = fs::read_to_string(new_pidfile).expect("is there");
     assert_eq!(pid, format!("{}\n", server.process.pid()));
+}
+
+const COUNTED: &str = "\
+import os, time, uwsgi
+HERE = os.path.dirname(os.path.abspath(__file__))
+def application(environ, start_response):
+    path = environ['PATH_INFO']
+    if path == '/hang':
+        uwsgi.set_user_harakiri(1)
+        time.sleep(600)
+    if path == '/raise':
+        raise ValueError('asked for')
+    if path == '/slow':
+        open(os.path.join(HERE, 'slow'), 'w').close()
+        while not os.path.exists(os.path.join(HERE, 'go')):
+            time.sleep(0.01)
+    start_response('200 OK', [('Content-Length', '1000')])
+    return [b'x' * 1000]
+";
+
+/// The sum over all workers of a number in the statistics.
+fn counted(server: &Server, key: &str) -> u64 {
+    // A new binary binds it anew, and who has connected before that is not answered.
+    let path = server.dir.join("stats.sock");
+    let read = || -> Option<serde_json::Value> {
+        let stream = UnixStream::connect(&path).ok()?;
+        let text = std::io::read_to_string(stream).ok()?;
+        serde_json::from_str(&text).ok()
+    };
+    let stats = until("the statistics", read);
+    let workers = stats["workers"].as_array().expect("a list");
+    let number = |worker: &serde_json::Value| worker[key].as_u64().expect("a number");
+    workers.iter().map(number).sum()
+}
+
+/// Also what workers of the old binary count while those of the new one serve.
+#[test]
+fn statistics_go_on_after_an_upgrade() {
+    let installed = Installed::new(Kind::Uwgate);
+    let setup = serving(&installed, COUNTED);
+    let stats = setup.dir().join("stats.sock");
+    let server = start(setup.option("stats", stats.display()));
+    server.get("/hang").expect(504);
+    server.get("/raise").expect(500);
+    for _ in 0..8 {
+        server.get("/").expect(200);
+    }
+    let all = || {
+        let keys = ["requests", "exceptions", "harakiri_count", "respawn_count"];
+        keys.map(|key| counted(&server, key))
+    };
+    until_true("the successor", || all() == [10, 1, 1, 3]);
+    upgrade(&server, &installed);
+    until_true("all to be there again", || all() == [10, 1, 1, 5]);
+    let (tx, average) = (counted(&server, "tx"), counted(&server, "avg_rt"));
+    assert!(tx > 8000 && average > 0, "{tx} {average}");
+    let mut slow = server.client();
+    slow.write(Request::get("/slow").bytes());
+    until_true("the slow request", || server.dir.join("slow").exists());
+    installed.upgrade();
+    server.signal(Signal::HUP);
+    until_true("the master to be the new binary", || {
+        runs(server.process.pid(), &installed.program())
+    });
+    until_true("the new workers", || all() == [11, 1, 1, 7]);
+    server.dir.write("go", "");
+    slow.response("GET").expect(200);
+    until_true("the answer to count", || counted(&server, "tx") > tx + 1000);
+    until_true("the old workers to leave", || server.workers().len() == 2);
+    server.get("/").expect(200);
+    assert_eq!(all(), [12, 1, 1, 7]);
+    assert!(counted(&server, "tx") > tx + 2000);
 }
 
 /// `mv uwgate uwgate.old; cp …/uwgate .` changes the name of the running file.

@@ -11,6 +11,8 @@ pub(crate) struct Apps {
 
 pub(crate) struct App {
     mountpoint: String,
+    /// How long it took to load, in seconds.
+    startup: u64,
     pub(crate) callable: Py<PyAny>,
 }
 
@@ -33,10 +35,12 @@ impl Apps {
     }
 
     /// Adds an application and returns its number.
-    pub(crate) fn add(&mut self, mountpoint: &str, callable: Py<PyAny>) -> usize {
+    /// `startup`: how long it took to load, in seconds.
+    pub(crate) fn add(&mut self, mountpoint: &str, callable: Py<PyAny>, startup: u64) -> usize {
         let mountpoint = mountpoint.to_owned();
         self.apps.push(App {
             mountpoint,
+            startup,
             callable,
         });
         self.apps.len() - 1
@@ -47,6 +51,11 @@ impl Apps {
         self.apps
             .iter()
             .map(|app| (app.mountpoint.as_str(), &app.callable))
+    }
+
+    /// How long each took to load, in seconds.
+    pub(crate) fn startup_times(&self) -> impl Iterator<Item = u64> {
+        self.apps.iter().map(|app| app.startup)
     }
 
     pub(crate) fn count(&self) -> u32 {

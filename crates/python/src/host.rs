@@ -47,6 +47,7 @@ thread_local! {
 impl PythonHost {
     pub(crate) fn new(options: &Arc<Options>, apps: Apps, uwsgi: Arc<Uwsgi>) -> Self {
         uwsgi.instance.serve(apps.iter());
+        uwsgi.instance.tell_startup_times(apps.startup_times());
         Self {
             options: Arc::clone(options),
             apps,

@@ -112,10 +112,11 @@ fn load<'py>(
     match found {
         Ok(found) => {
             for (mountpoint, callable) in found {
-                let id = apps.add(&mountpoint, callable.unbind());
+                let seconds = begun.elapsed().as_secs();
+                let id = apps.add(&mountpoint, callable.unbind(), seconds);
                 tracing::info!(
                     "WSGI app {id} (mountpoint='{mountpoint}') ready in {} seconds on interpreter {:#x} pid: {}{}",
-                    begun.elapsed().as_secs(),
+                    seconds,
                     interpreter(),
                     std::process::id(),
                     if id == 0 { " (default app)" } else { "" }

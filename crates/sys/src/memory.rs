@@ -108,6 +108,12 @@ macro_rules! shared_struct {
         // and the macro adds no `Drop`.
         unsafe impl $crate::memory::Plain for $name {}
 
+        impl $name {
+            /// The fields in their order: memory of another version of the program is only of use if it has the same.
+            #[allow(dead_code, reason = "not every struct outlives its program")]
+            $visibility const LAYOUT: &'static str = concat!($( stringify!($field), "," ),*);
+        }
+
         const _: () = {
             const fn each_field_is_plain<T: $crate::memory::Plain>() {}
             $( each_field_is_plain::<$type>(); )*

@@ -67,6 +67,15 @@ impl Instance {
         let _ = self.apps.set(apps.collect());
     }
 
+    /// Tells whoever asks for statistics how long each application took to load, in seconds.
+    pub(crate) fn tell_startup_times(&self, times: impl Iterator<Item = u64>) {
+        for (app, seconds) in (0..).zip(times) {
+            if let Some(tally) = self.scoreboard.tally(self.worker(), app) {
+                tally.startup.store(seconds, Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(crate) fn apps(&self) -> &[App] {
         self.apps.get().map_or(&[], Vec::as_slice)
     }

@@ -107,11 +107,12 @@ impl Workers {
                 Some(tally) => (load(&tally.requests), load(&tally.exceptions)),
                 None => (0, 0),
             };
+            let startup = self.0.scoreboard.tally(worker, id);
             let dict = PyDict::new(py);
             dict.set_item("id", id)?;
             dict.set_item("modifier1", 0)?;
             dict.set_item("mountpoint", PyBytes::new(py, app.mountpoint.as_bytes()))?;
-            dict.set_item("startup_time", 0)?;
+            dict.set_item("startup_time", startup.map_or(0, |it| load(&it.startup)))?;
             dict.set_item("interpreter", crate::load::interpreter())?;
             dict.set_item("callable", app.callable)?;
             dict.set_item("requests", requests)?;

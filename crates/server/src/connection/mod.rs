@@ -102,6 +102,8 @@ pub(crate) struct Pending {
 struct Answered {
     begun: Instant,
     app: Option<u16>,
+    /// Its line is still to be written.
+    wants_line: bool,
 }
 
 /// What a protocol's parser made of the bytes received.
@@ -344,9 +346,8 @@ impl Connection {
             engine.watch(&mut request, &mut response);
         }
         let served = engine.host.serve(request, response);
-        if engine.harakiri.is_watching() {
-            engine.harakiri.land(crate::worker::core());
-        }
+        let wants_line =
+            !engine.harakiri.is_watching() || engine.harakiri.land(crate::worker::core());
         self.request = served.request;
         self.response = served.response;
         self.requests += 1;
@@ -367,6 +368,7 @@ impl Connection {
         self.stage = Stage::Answered(Answered {
             begun,
             app: served.app,
+            wants_line,
         });
         Step::Again
     }
@@ -386,6 +388,7 @@ impl Connection {
             .is_some_and(|response| response.is_pending())
             && let Some(response) = self.response.take()
         {
+            engine.count_offloaded();
             return Step::Then(Next::Send(response));
         }
         let Stage::Answered(answered) = std::mem::replace(&mut self.stage, Stage::Head) else {
@@ -396,7 +399,9 @@ impl Connection {
             let _ = rustix::net::shutdown(&*self.socket, rustix::net::Shutdown::Both);
             return Step::Then(Next::Close);
         };
-        engine.log_request(request, response, answered.app, answered.begun);
+        if answered.wants_line {
+            engine.log_request(request, response, answered.app, answered.begun);
+        }
         request.forget_notes();
         let read = request.skip_rest();
         if response.keeps_alive() && read {

@@ -23,6 +23,8 @@ pub(crate) struct Flight {
     /// How many threads of the application wait for the client in this moment.
     waiting: AtomicU32,
     passenger: Mutex<Option<Passenger>>,
+    /// The request whose line in the log has somebody who writes it, where two might.
+    line: AtomicU64,
 }
 
 /// What is known of a request in the application.
@@ -119,13 +121,22 @@ impl Flight {
         }
     }
 
-    /// The application has returned, if it was called. A doomed thread does not come back from here.
-    pub(crate) fn end(&self) {
+    /// The application has returned, if it was called. A doomed thread does not come back from here. Whether the caller
+    /// is to log the request, and not somebody else.
+    pub(crate) fn end(&self) -> bool {
         let land = |now| (phase(now) != Phase::Doomed).then(|| state(now >> 3, Phase::Landed));
         let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
-        while self.state.fetch_update(set, get, land).is_err() {
-            std::thread::sleep(LOOK_AGAIN);
+        loop {
+            match self.state.fetch_update(set, get, land) {
+                Ok(was) => return phase(was) != Phase::Taken || self.claim_line(was >> 3),
+                Err(_) => std::thread::sleep(LOOK_AGAIN),
+            }
         }
+    }
+
+    /// Whether the caller is the first who wants to log request `number`, whose word was taken.
+    pub(crate) fn claim_line(&self, number: u64) -> bool {
+        self.line.swap(number, Ordering::AcqRel) != number
     }
 
     /// What there is to see now; `None` between requests.
@@ -271,6 +282,23 @@ mod tests {
             protocol: Protocol::Http11,
             method: Method::Get,
             keep_alive: false,
+        }
+    }
+
+    #[test]
+    fn one_of_two_logs_a_request_that_was_ended() {
+        let flight = Arc::new(Flight::default());
+        for watchdog_is_first in [true, false] {
+            flight.begin(&request(), rules());
+            let number = flight.look().unwrap().number;
+            assert!(flight.take(number).is_some());
+            if watchdog_is_first {
+                assert!(flight.claim_line(number) && !flight.end());
+            } else {
+                assert!(flight.end() && !flight.claim_line(number));
+            }
+            flight.begin(&request(), rules());
+            assert!(flight.end(), "nobody else wants to");
         }
     }
 

@@ -153,6 +153,19 @@ impl Request {
         })
     }
 
+    /// What is known of a request whose halves are out of reach, for the log.
+    pub(crate) fn seen(socket: Socket, block: Vec<u8>, var_count: usize) -> Box<Self> {
+        let trust = Trust {
+            forwarded: false,
+            uwsgi: false,
+        };
+        let mut request = Self::new(socket, Duration::ZERO, |wait| wait(), trust);
+        request.block = Block::Received(0..block.len());
+        request.received = block;
+        request.var_count = var_count;
+        request
+    }
+
     /// What the application has noted for the log; `None` when it has not.
     pub fn notes(&self) -> Option<&Notes> {
         self.notes.as_deref()

@@ -11,6 +11,7 @@ use uwgate_supervisor::recycling::Recycling;
 use uwgate_sys::process::{self, Pid};
 use uwgate_sys::record_locks::RecordLocks;
 
+use super::annals::Annals;
 use super::cheaper::Workforce;
 use super::generation::Manner;
 use super::happenings::Happenings;
@@ -47,6 +48,8 @@ pub(super) struct Beginning {
     pub(super) lord: Option<OwnedFd>,
     /// Of a successor: what its former self has made.
     pub(super) files: Files,
+    /// Of a successor: what was counted before.
+    pub(super) annals: Annals,
 }
 
 pub(super) fn supervise<L: Launcher>(
@@ -80,6 +83,7 @@ pub(super) fn supervise<L: Launcher>(
             paused,
             lord,
             files,
+            annals,
         } = beginning;
         // An older version does not say which it has read.
         let first = fifo::named(options).into_iter().next();
@@ -111,7 +115,7 @@ pub(super) fn supervise<L: Launcher>(
             sources,
             locks,
             reloads_before: reloads,
-            stats: Stats::open(options, &happenings).map_err(io::Error::other)?,
+            stats: Stats::open(options, annals, &happenings).map_err(io::Error::other)?,
             happenings,
             generations: Vec::new(),
             next_number: 1,

@@ -4,7 +4,8 @@
 //! Sent as lines of text, since the two may be of different versions: `listener FD LETTER ADDRESS` (the letter as in
 //! [`inherit`](crate::inherit), the address as the options have it), `activated FD` (a socket of the service manager),
 //! `worker PID FD`, `daemon PID COMMAND`, `apps COUNT` (how many applications the workers serve), `zygote PID` (of no use any more), `locks
-//! FD`, `reloads COUNT`, `paused`, `emperor FD` (of a vassal), `fifo PATH` (that is read), `pidfile PATH` (that was written)
+//! FD`, `reloads COUNT`, `paused`, `emperor FD` (of a vassal), `fifo PATH` (that is read), `pidfile PATH` (that was written), the
+//! figures (see [`annals`](super::annals))
 //! and, when log lines are collected, `log FD...`: the ends of both sockets, reading first, then standard output and
 //! standard error as they were at first. What a version does not know it skips.
 
@@ -19,6 +20,7 @@ use uwgate_sys::process::{Pid, inherited};
 use uwgate_sys::record_locks::RecordLocks;
 use uwgate_sys::{memory, process};
 
+use super::annals::Annals;
 use super::veterans::Veteran;
 use crate::listen::Listening;
 use crate::log::{LeftPipes, Originals, Pipe, Pipes};
@@ -42,6 +44,7 @@ pub struct Heritage {
     /// The way to the emperor.
     pub(super) lord: Option<OwnedFd>,
     pub(super) files: Files,
+    pub(super) annals: Annals,
 }
 
 /// Files that an instance has made, and that go away when they are not wanted any more.
@@ -68,6 +71,9 @@ impl Heritage {
     }
 
     fn take_line(&mut self, line: &str) -> io::Result<()> {
+        if self.annals.take_line(line)? {
+            return Ok(());
+        }
         let fields: Vec<&str> = line.splitn(4, ' ').collect();
         match fields[..] {
             ["listener", fd, letter, asked] => {
@@ -178,6 +184,7 @@ pub(super) struct Estate<'a> {
     pub(super) paused: bool,
     pub(super) lord: Option<BorrowedFd<'a>>,
     pub(super) files: Files,
+    pub(super) annals: &'a Annals,
     pub(super) log_pipes: Option<(&'a Pipes, &'a Originals)>,
 }
 
@@ -197,6 +204,7 @@ pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
         paused,
         lord,
         files: Files { fifo, pidfiles },
+        annals,
         log_pipes,
     } = estate;
 
@@ -261,6 +269,7 @@ pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
             let _ = writeln!(text, "{word} {path}");
         }
     }
+    kept.extend(annals.leave(&mut text)?);
     let list = memory::memfd("uwgate-heritage", text.as_bytes())?;
     kept.insert(0, process::inheritable(list.as_fd())?);
     Ok(kept)

@@ -4,6 +4,7 @@
 //! Everything that happens reaches [`Master::handle`] through one queue ([`Happening`]); what a single process of it
 //! means is decided by `uwgate-supervisor`, what a generation means in `generation`, what is to be done next here.
 
+mod annals;
 mod begin;
 mod cheaper;
 mod chores;
@@ -340,7 +341,10 @@ impl<L: Launcher> Master<'_, L> {
     /// Forgets generations of which nothing is left but, at most, a zygote on its way out.
     fn bury_generations(&mut self) {
         for gone in self.generations.extract_if(.., |it| it.is_gone()) {
-            self.stats.bury(&gone);
+            self.stats.bury(&gone.books());
+        }
+        if self.veterans.is_empty() {
+            self.stats.bury_former();
         }
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn start<L: Launcher>(
         daemons,
         lord,
         files,
+        annals,
     } = heritage.unwrap_or_default();
     let veterans = Veterans::new(veterans, apps, &options.control);
     let locks = locks.map_or_else(RecordLocks::create, Ok);
@@ -55,6 +56,7 @@ pub(super) fn start<L: Launcher>(
         paused,
         lord: Lord::find(lord),
         files,
+        annals,
     };
     // From the first socket on there is something to clean up: a signal waits until it can be obeyed.
     uwgate_sys::signals::block(&AWAITED).map_err(|error| vec![error.to_string()])?;

@@ -8,11 +8,12 @@ use uwgate_config::{Address, Located, Options, Protocol};
 use uwgate_sys::clock::{coarse_now, coarse_realtime};
 use uwgate_sys::process;
 
+use super::annals::{Annals, Board};
 use super::daemons::Figures;
 use super::happenings::{Happening, Happenings};
 use super::{Launcher, Master, Standing};
 use crate::listen::Listening;
-use crate::stats::{Ask, Daemon, Ledger, Server, Settings, Snapshot, Socket};
+use crate::stats::{Ask, Book, Daemon, Server, Settings, Snapshot, Socket};
 
 /// The stats servers and what has to be remembered for them.
 pub(super) struct Stats {
@@ -20,27 +21,29 @@ pub(super) struct Stats {
     show_secrets: bool,
     /// How many there are beside lock 0.
     locks: u32,
-    /// When the master was started, in seconds since 1970.
-    started: u64,
-    /// Of generations that have gone.
-    ledger: Ledger,
-    /// Generations that came to serve, the first included.
-    risen: u64,
-    failed_reloads: u64,
+    /// Of generations that have gone, and of former binaries.
+    annals: Annals,
 }
 
 impl Stats {
+    /// `annals`: what was counted before.
+    ///
     /// # Errors
     /// One sentence: an address cannot be had.
-    pub(super) fn open(options: &Options, happenings: &Happenings) -> Result<Self, String> {
+    pub(super) fn open(
+        options: &Options,
+        mut annals: Annals,
+        happenings: &Happenings,
+    ) -> Result<Self, String> {
+        if annals.started == 0 {
+            annals.started = coarse_realtime().as_secs();
+        }
+        annals.settle_unreadable();
         let mut stats = Self {
             servers: Vec::new(),
             show_secrets: options.stats.stats_show_secrets,
             locks: options.workers.locks,
-            started: coarse_realtime().as_secs(),
-            ledger: Ledger::default(),
-            risen: 0,
-            failed_reloads: 0,
+            annals,
         };
         stats.listen(options, happenings)?;
         Ok(stats)
@@ -84,17 +87,24 @@ impl Stats {
 
     /// A generation serves.
     pub(super) fn risen(&mut self) {
-        self.risen += 1;
+        self.annals.risen += 1;
     }
 
     /// A reload came to nothing.
     pub(super) fn reload_failed(&mut self) {
-        self.failed_reloads += 1;
+        self.annals.failed_reloads += 1;
     }
 
     /// Keeps the figures of a generation that is gone.
-    pub(super) fn bury(&mut self, generation: &super::Generation) {
-        self.ledger.add(&generation.books());
+    pub(super) fn bury(&mut self, books: &[Book]) {
+        self.annals.gone.add(books);
+    }
+
+    /// The workers of former binaries are gone.
+    pub(super) fn bury_former(&mut self) {
+        for board in std::mem::take(&mut self.annals.boards) {
+            self.bury(&board.books());
+        }
     }
 }
 
@@ -140,7 +150,11 @@ impl<L: Launcher> Master<'_, L> {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let mut ledger = self.stats.ledger.clone();
+        let annals = &self.stats.annals;
+        let mut ledger = annals.gone.clone();
+        for board in &annals.boards {
+            ledger.add(&board.books());
+        }
         for generation in &self.generations {
             ledger.add(&generation.books());
         }
@@ -156,7 +170,7 @@ impl<L: Launcher> Master<'_, L> {
             gid: rustix::process::getgid().as_raw(),
             cwd: std::env::current_dir()
                 .map_or_else(|_| String::new(), |dir| dir.to_string_lossy().into_owned()),
-            started: self.stats.started,
+            started: annals.started,
             daemons: self
                 .surroundings
                 .daemons
@@ -168,14 +182,37 @@ impl<L: Launcher> Master<'_, L> {
                 .map(|lock| self.holder(lock))
                 .collect(),
             sockets: self.listeners.iter().map(socket).collect(),
-            former: former.iter().map(crate::stats::Book::total).sum(),
+            former: former.iter().map(Book::total).sum(),
             former_harakiris: former.iter().map(|book| book.harakiris).sum(),
             workers,
-            generation: shown.map_or(0, super::Generation::number),
-            reloads: self.stats.risen.saturating_sub(1),
-            failed_reloads: self.stats.failed_reloads,
+            generation: shown.map_or(0, |it| self.reloads_before + it.number()),
+            reloads: annals.risen.saturating_sub(1),
+            failed_reloads: annals.failed_reloads,
             leaving_processes,
             leaving_requests,
+        }
+    }
+
+    /// What there is to tell a newer binary.
+    pub(super) fn annals(&self) -> Annals {
+        let Annals {
+            started,
+            risen,
+            failed_reloads,
+            gone,
+            boards,
+        } = &self.stats.annals;
+        let generations = self.generations.iter().map(super::Generation::scoreboard);
+        Annals {
+            started: *started,
+            risen: *risen,
+            failed_reloads: *failed_reloads,
+            gone: gone.clone(),
+            boards: boards
+                .iter()
+                .cloned()
+                .chain(generations.map(Board::of))
+                .collect(),
         }
     }
 

@@ -213,6 +213,7 @@ impl<L: Launcher> Master<'_, L> {
             .iter()
             .filter_map(super::Generation::live_zygote);
         let zygotes: Vec<Pid> = zygotes.collect();
+        let annals = self.annals();
         let kept = heritage::leave(heritage::Estate {
             listeners: &self.listeners,
             workers: &workers,
@@ -227,6 +228,7 @@ impl<L: Launcher> Master<'_, L> {
                 fifo: self.sources.active_fifo(),
                 pidfiles: self.pidfiles.paths().map(Path::to_owned).collect(),
             },
+            annals: &annals,
             log_pipes: self.logs.pipes(),
         })?;
         let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);

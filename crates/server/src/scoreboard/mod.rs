@@ -50,6 +50,8 @@ uwgate_sys::shared_struct! {
         /// Microseconds of a request, as the moving average that uWSGI shows: each request counts as much as all
         /// before it.
         pub average: AtomicU64,
+        /// Answers whose rest a slow reader got from the offload thread; on the line of the process's first core.
+        pub offloaded: AtomicU64,
     }
 }
 
@@ -224,6 +226,16 @@ impl Scoreboard {
         })
     }
 
+    /// What a program must call its figures as well to read these.
+    pub(crate) fn layout() -> String {
+        format!("{}/{}/{}", Core::LAYOUT, Seat::LAYOUT, Tally::LAYOUT)
+    }
+
+    /// How many cores each process has.
+    pub(crate) fn cores(&self) -> usize {
+        self.cores
+    }
+
     /// How many workers have a place.
     pub fn workers(&self) -> u32 {
         u32::try_from(self.seats.len()).unwrap_or(u32::MAX)
@@ -286,6 +298,11 @@ impl Scoreboard {
         self.core(row, 0)
             .connections
             .store(open as u64, Ordering::Relaxed);
+    }
+
+    /// Counts an answer of the process whose rest goes to the offload thread. Any of its threads may do so.
+    pub(crate) fn count_offloaded(&self, row: Row) {
+        self.core(row, 0).offloaded.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Says whether a process takes connections.

@@ -12,6 +12,8 @@ uwgate_sys::shared_struct! {
         pub requests: AtomicU64,
         /// Of those, the ones in which it raised.
         pub exceptions: AtomicU64,
+        /// How long it took to load, in seconds: of any application, also of a single one.
+        pub startup: AtomicU64,
     }
 }
 

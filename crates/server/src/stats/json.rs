@@ -231,7 +231,7 @@ impl<'s> CoreObject<'s> {
             requests: core.counters.requests,
             static_requests: 0,
             routed_requests: 0,
-            offloaded_requests: 0,
+            offloaded_requests: core.counters.offloaded,
             write_errors: core.counters.write_errors,
             read_errors: core.counters.read_errors,
             in_request: request.is_some().into(),

@@ -11,6 +11,7 @@ pub(super) fn sample() -> Snapshot {
         read_errors: 0,
         sent: 470,
         running: 1_500_000,
+        offloaded: 0,
     };
     let core = |id, request| Core {
         id,

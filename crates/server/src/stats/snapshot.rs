@@ -159,6 +159,8 @@ pub(crate) struct Counters {
     pub(crate) sent: u64,
     /// Microseconds spent in requests.
     pub(crate) running: u64,
+    /// Answers whose rest went to the offload thread.
+    pub(crate) offloaded: u64,
 }
 
 impl Counters {
@@ -172,6 +174,7 @@ impl Counters {
             read_errors: read(&core.read_errors),
             sent: read(&core.sent),
             running: read(&core.running),
+            offloaded: read(&core.offloaded),
         }
     }
 }
@@ -185,6 +188,7 @@ impl std::ops::AddAssign for Counters {
             read_errors,
             sent,
             running,
+            offloaded,
         } = other;
         self.requests += requests;
         self.exceptions += exceptions;
@@ -192,6 +196,7 @@ impl std::ops::AddAssign for Counters {
         self.read_errors += read_errors;
         self.sent += sent;
         self.running += running;
+        self.offloaded += offloaded;
     }
 }
 
@@ -210,6 +215,8 @@ pub(crate) struct Book {
     pub(crate) cores: Vec<Counters>,
     pub(crate) harakiris: u64,
     pub(crate) spawns: u64,
+    /// The moving average of the time of a request, in microseconds, of the process that has served last.
+    pub(crate) average: u64,
 }
 
 impl Book {
@@ -240,7 +247,20 @@ impl Ledger {
             }
             mine.harakiris += more.harakiris;
             mine.spawns += more.spawns;
+            if more.average > 0 {
+                mine.average = more.average;
+            }
         }
+    }
+
+    /// Adds the book of one worker more.
+    pub(crate) fn append(&mut self, book: Book) {
+        self.workers.push(book);
+    }
+
+    /// The books of all workers.
+    pub(crate) fn books(&self) -> &[Book] {
+        &self.workers
     }
 
     /// The book of a worker, from 1.
@@ -302,6 +322,7 @@ mod tests {
             cores: requests.iter().map(core).collect(),
             harakiris: 1,
             spawns: 2,
+            average: requests.first().copied().unwrap_or_default() * 100,
         }
     }
 
@@ -315,6 +336,7 @@ mod tests {
         assert_eq!(ledger.worker(2).total().requests, 13);
         assert_eq!(ledger.worker(1).harakiris, 3);
         assert_eq!(ledger.worker(3).spawns, 2);
+        assert_eq!(ledger.worker(1).average, 1000, "of the last that had any");
         assert_eq!(ledger.worker(4), Book::default());
         assert_eq!(ledger.worker(0), Book::default());
         assert_eq!(ledger.beyond(2).len(), 1);

@@ -14,7 +14,7 @@ use super::retirement::Retiring;
 use super::room::Room;
 use super::settings::Settings;
 use crate::connection::{Outcome, Refusal};
-use crate::exchange::{Offload, Request, Response};
+use crate::exchange::{Offload, Request, Response, Tally};
 use crate::log::request::{Context, RequestLog};
 use crate::scoreboard::{Core, Row, Scoreboard, sum};
 
@@ -174,6 +174,27 @@ impl<H> Engine<H> {
         self.core().deadline.store(at, Ordering::Relaxed);
     }
 
+    /// Counts an answer whose rest goes to the offload thread.
+    pub(crate) fn count_offloaded(&self) {
+        self.scoreboard.count_offloaded(self.row);
+    }
+
+    /// Logs a request of a core that was given up, with what its client was told.
+    pub(crate) fn log_given_up(
+        &self,
+        request: &Request,
+        told: &Tally,
+        core: usize,
+        begun: Instant,
+    ) {
+        let context = Context {
+            app: (!self.several_apps).then_some(0),
+            core,
+            ..self.context(begun)
+        };
+        self.log.request(request, told, &context);
+    }
+
     /// Logs the request that was just answered, or whose peer was lost before.
     pub(crate) fn log_request(
         &self,
@@ -188,13 +209,21 @@ impl<H> Engine<H> {
         }
         let context = Context {
             app,
+            write_error: response.is_broken(),
+            ..self.context(begun)
+        };
+        self.log.request(request, response.tally(), &context);
+    }
+
+    fn context(&self, begun: Instant) -> Context {
+        Context {
+            app: None,
             worker_requests: self.scoreboard.worker_requests(self.row.worker),
             total_requests: self.scoreboard.total_requests(),
             core: CORE.get(),
             begun,
-            write_error: response.is_broken(),
-        };
-        self.log.request(request, response.tally(), &context);
+            write_error: false,
+        }
     }
 
     /// Logs a request that was refused before the application saw it.

@@ -6,27 +6,18 @@ use uwgate_sys::process::{self, Pid};
 
 use super::{Generation, Key, Standing};
 use crate::master::stats::moment;
-use crate::scoreboard::{self, Row, Seat, Side};
+use crate::scoreboard::{self, Row, Scoreboard, Seat, Side};
 use crate::stats::{App, Book, Core, Counters, InRequest, Ledger, Status, Worker, shown};
 
 impl Generation {
     /// What each worker's place has counted in this generation.
     pub(in crate::master) fn books(&self) -> Vec<Book> {
-        self.workers().map(|worker| self.book(worker)).collect()
+        books(&self.scoreboard)
     }
 
-    fn book(&self, worker: u32) -> Book {
-        let rows =
-            [Side::First, Side::Second].map(|side| self.scoreboard.row(Row { worker, side }));
-        let [first, second] = rows;
-        let pairs = first.iter().zip(second);
-        let cores = pairs.map(|pair| [pair.0, pair.1].into_iter().map(Counters::of).sum());
-        let seat = self.scoreboard.seat(worker);
-        Book {
-            cores: cores.collect(),
-            harakiris: seat.map_or(0, |seat| read(&seat.harakiris)),
-            spawns: seat.map_or(0, spawns),
-        }
+    /// Where its workers count.
+    pub(in crate::master) fn scoreboard(&self) -> &Scoreboard {
+        &self.scoreboard
     }
 
     /// Its workers as of now; counters are those of `ledger`, which has all generations.
@@ -91,7 +82,7 @@ impl Generation {
             last_spawn: read(&seat.last_spawn),
             rss: memory.map_or(0, |memory| memory.rss),
             vsz: memory.map_or(0, |memory| memory.vsz),
-            average: average(lines),
+            average: book.average,
             connections: first.map_or(0, |line| read(&line.connections)),
             apps: self.apps_of(id, counters),
             cores,
@@ -136,11 +127,19 @@ impl Generation {
                 Some(mountpoint) => mountpoint.clone(),
                 None => String::new(),
             },
-            startup_time: self.load_time.as_secs(),
+            startup_time: self.startup_time(worker, id),
             requests: done(id).0,
             exceptions: done(id).1,
         };
         (0..self.apps).map(app).collect()
+    }
+
+    /// Each worker tells it; one that has not been started yet will not need another time than its siblings did.
+    fn startup_time(&self, worker: u32, app: u32) -> u64 {
+        let told = |worker| Some(read(&self.scoreboard.tally(worker, app)?.startup));
+        let mut all = std::iter::once(worker).chain(self.workers());
+        all.find_map(|it| told(it).filter(|seconds| *seconds > 0))
+            .unwrap_or_default()
     }
 
     /// Processes of which others have taken over, and requests in flight in them.
@@ -165,6 +164,31 @@ impl Generation {
         let lines = rows.iter().flat_map(|row| self.scoreboard.row(*row));
         let busy = lines.filter(|line| read(&line.busy_since) > 0).count();
         (rows.len() as u64, busy as u64)
+    }
+}
+
+/// What each worker's place has counted.
+pub(in crate::master) fn books(scoreboard: &Scoreboard) -> Vec<Book> {
+    let workers = 1..=scoreboard.workers();
+    workers.map(|worker| book(scoreboard, worker)).collect()
+}
+
+fn book(scoreboard: &Scoreboard, worker: u32) -> Book {
+    let seat = scoreboard.seat(worker);
+    let side = seat.map_or(0, |seat| read(&seat.side));
+    let side = u32::try_from(side).ok().and_then(Side::from_number);
+    let side = side.unwrap_or(Side::First);
+    let [current, other] = [side, side.other()].map(|side| scoreboard.row(Row { worker, side }));
+    let pairs = current.iter().zip(other);
+    let cores = pairs.map(|pair| [pair.0, pair.1].into_iter().map(Counters::of).sum());
+    Book {
+        cores: cores.collect(),
+        harakiris: seat.map_or(0, |seat| read(&seat.harakiris)),
+        spawns: seat.map_or(0, spawns),
+        average: match average(current) {
+            0 => average(other),
+            average => average,
+        },
     }
 }
 

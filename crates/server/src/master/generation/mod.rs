@@ -13,7 +13,6 @@ mod succession;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use uwgate_config::{Loaded, Options};
 use uwgate_supervisor::{Action, Event, Report, Roster, Status};
@@ -22,6 +21,7 @@ use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{self, Exit, Pid};
 use uwgate_sys::record_locks::RecordLocks;
 
+pub(super) use self::figures::books;
 use self::fork::Zygote;
 use self::harakiri::Backstop;
 pub(super) use self::slot::Manner;
@@ -53,9 +53,6 @@ pub(super) struct Generation {
     apps: u32,
     /// Of the applications that the options name, in the order in which they are loaded.
     mountpoints: Vec<String>,
-    begun: Millis,
-    /// How long the applications took to load.
-    load_time: Duration,
     threads: u32,
     zygote: Zygote,
     /// None any more when it leaves.
@@ -114,8 +111,6 @@ impl Generation {
             loaded: false,
             apps: 0,
             mountpoints: mountpoints(options),
-            begun: coarse_now(),
-            load_time: Duration::ZERO,
             threads: options.workers.threads.max(1),
             zygote: Zygote::new(pid, speaking),
             listeners,
@@ -209,7 +204,6 @@ impl Generation {
         match heard {
             Heard::Message(FromZygote::Loaded { apps }) => {
                 self.loaded = true;
-                self.load_time = coarse_now().since(self.begun);
                 self.apps = apps;
                 if apps == 0 && self.expects_apps && !self.lazy_apps {
                     return no_apps();

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use uwgate_http::{Protocol, ResponseRules};
 use uwgate_sys::socket;
 
-use crate::exchange::{Passenger, Response, Socket};
+use crate::exchange::{Passenger, Response, Socket, Tally};
 
 /// How long a client has to take note of its answer before the process is killed: a kill may reset the connection, and
 /// an answer that was not read yet is lost then.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Answers with 504: nothing was sent yet.
-pub(super) fn gateway_timeout(passenger: &Passenger) {
+/// Answers with 504: nothing was sent yet. Says what was sent then.
+pub(super) fn gateway_timeout(passenger: &Passenger) -> Tally {
     let rules = ResponseRules {
         keep_alive: false,
         ..passenger.rules
@@ -26,6 +26,7 @@ pub(super) fn gateway_timeout(passenger: &Passenger) {
     let _ = response.header(b"Content-Type", b"text/plain");
     let _ = response.finish_with(b"Gateway Timeout");
     let _ = socket::shutdown_write(passenger.socket.as_fd());
+    *response.tally()
 }
 
 /// Ends a connection on which an answer has begun, so that the client does not take it for whole: where the end of the

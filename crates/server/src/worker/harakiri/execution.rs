@@ -2,7 +2,9 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Instant;
 
+use uwgate_sys::clock::coarse_now;
 use uwgate_sys::process;
 use uwgate_sys::signals::Signal;
 
@@ -12,7 +14,7 @@ use super::report::{Case, Other, subject};
 use super::stacks::Stacks;
 use super::traceback::Stack;
 use super::watchdog::Watchdog;
-use crate::exchange::{Flight, Passenger, Phase, Sight};
+use crate::exchange::{Flight, Passenger, Phase, Request, Sight, Tally};
 use crate::host::Host;
 use crate::message::{FromWorker, Message};
 
@@ -56,7 +58,7 @@ impl<H: Host> Watchdog<H> {
     /// The application waits for its client and for nothing else: it gets an error when that one is gone, and the
     /// worker may live.
     fn cut(&self, scene: &Scene<'_>) {
-        let Some(told) = scene.take_word() else {
+        let Some((told, _)) = scene.take_word() else {
             return;
         };
         let _ = uwgate_sys::socket::shutdown(scene.passenger.socket.as_fd());
@@ -103,9 +105,11 @@ impl<H: Host> Watchdog<H> {
     }
 
     fn end(&self, scene: &Scene<'_>, stacks: &Stacks) {
-        let Some(told) = scene.take_word().or_else(|| scene.was_cut()) else {
+        let Some((told, tally)) = scene.take_word().or_else(|| scene.was_cut()) else {
             return;
         };
+        // Its own thread may come back before the process ends.
+        let is_ours_to_log = scene.flight.claim_line(scene.sight.number);
         let attempt = if self.harakiri().rules.grace.is_some() {
             2
         } else {
@@ -127,6 +131,9 @@ impl<H: Host> Watchdog<H> {
             ),
         };
         self.report(scene, stacks, stack, (attempt, false), &consequence);
+        if is_ours_to_log {
+            self.log(scene, &tally);
+        }
         if over {
             return;
         }
@@ -138,6 +145,21 @@ impl<H: Host> Watchdog<H> {
             // A thread that is stuck may hold what the others need: what comes now is for the successor.
             self.engine.start_draining();
         }
+    }
+
+    /// The request's line, as of any other: with its age, and the status that its client was told.
+    fn log(&self, scene: &Scene<'_>, tally: &Tally) {
+        let Passenger {
+            socket,
+            block,
+            var_count,
+            since,
+            ..
+        } = scene.passenger;
+        let request = Request::seen(Arc::clone(socket), block.clone(), *var_count);
+        let (now, age) = (Instant::now(), coarse_now().since(*since));
+        let begun = now.checked_sub(age).unwrap_or(now);
+        self.engine.log_given_up(&request, tally, scene.core, begun);
     }
 
     /// Whether every core is stuck, so that nothing is lost when the process is killed. No thread comes back then.
@@ -236,23 +258,33 @@ struct Scene<'s> {
 }
 
 impl Scene<'_> {
-    /// Takes the word from the application and speaks to the client; says how. `None` when the request is over, or
-    /// the word was taken before.
-    fn take_word(&self) -> Option<&'static str> {
+    /// Takes the word from the application and speaks to the client; says how, and what the log has as the answer.
+    /// `None` when the request is over, or the word was taken before.
+    fn take_word(&self) -> Option<(&'static str, Tally)> {
         match self.flight.take(self.sight.number)? {
             Phase::Open => {
-                answer::gateway_timeout(self.passenger);
-                Some("The client got a 504.")
+                let tally = answer::gateway_timeout(self.passenger);
+                Some(("The client got a 504.", tally))
             }
             _ => {
                 answer::hang_up(self.passenger);
-                Some("The response had begun: its connection is cut.")
+                Some(("The response had begun: its connection is cut.", UNFINISHED))
             }
         }
     }
 
-    fn was_cut(&self) -> Option<&'static str> {
+    fn was_cut(&self) -> Option<(&'static str, Tally)> {
         let still_there = self.flight.is_aboard(self.sight.number);
-        still_there.then_some("The connection was cut before.")
+        still_there.then_some(("The connection was cut before.", UNFINISHED))
     }
 }
+
+/// What of an answer was sent before it was cut only the application's thread knows.
+const UNFINISHED: Tally = Tally {
+    status: 504,
+    headers: 0,
+    head_bytes: 0,
+    body_bytes: 0,
+    sendfile: false,
+    switches: 0,
+};

@@ -97,11 +97,9 @@ impl Harakiri {
         }
     }
 
-    /// The request of a core has left the application.
-    pub(crate) fn land(&self, core: usize) {
-        if let Some(flight) = self.flights.get(core) {
-            flight.end();
-        }
+    /// The request of a core has left the application. False: it was given up, and is in the log already.
+    pub(crate) fn land(&self, core: usize) -> bool {
+        self.flights.get(core).is_none_or(|flight| flight.end())
     }
 
     /// How many requests are in the application that have been answered by the watchdog: their connections will not
