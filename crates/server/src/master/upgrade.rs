@@ -16,6 +16,7 @@ use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process::{self, Exit, Pid, Signal, Spawn};
 
 use super::{Launcher, Master, heritage};
+use crate::sent_config;
 
 /// The first argument of a master that takes over from its former self; the second is a descriptor, or [`TRY`].
 pub const SUCCESSOR: &str = "--succeed";
@@ -96,6 +97,14 @@ impl<L: Launcher> Master<'_, L> {
         let Some(binary) = newer_binary(self.binary.as_ref()).cloned() else {
             return false;
         };
+        if sent_config::is_sent() {
+            // Only this process can ask for it, so a trial could not read it.
+            tracing::info!(
+                "{} is a newer binary: for a configuration that the emperor sends it waits until the vassal is started anew; reloading with the running one",
+                binary.display()
+            );
+            return false;
+        }
         self.forget_upgrade();
         match try_out(&binary, self.launcher.arguments()) {
             Ok(trial) => {
