@@ -1,6 +1,6 @@
 //! Requests that take too long, each stuck in another way.
 
-use crate::support::wait::until_true;
+use crate::support::wait::{until, until_true};
 use crate::support::{Address, Client, Kind, Packet, Request, Server, Setup, process};
 
 fn setup(kind: Kind) -> Setup {
@@ -273,6 +273,33 @@ fn a_worker_that_was_stopped_is_ended_by_the_master() {
     let line = format!("*** HARAKIRI ON WORKER 1 (pid: {before}, try: 1, graceful: no) ***");
     server.wait_for_log(&line);
     assert_ne!(served_by(&server), before);
+}
+
+/// The worker with the stuck request has accepted the connection, but a sibling can serve it as well.
+#[test]
+fn a_request_that_nobody_has_read_is_served_by_a_sibling() {
+    let setup = setup(Kind::Uwgate).option("harakiri", 3);
+    let server = setup.option("processes", 2).start();
+    let mut seen: Vec<(Client, String)> = Vec::new();
+    let (mut stuck, mut resting, pid) = until("two connections of one worker", || {
+        let mut client = server.client();
+        let response = client.send(&Request::get("/")).expect(200);
+        let pid = response
+            .header("X-Pid")
+            .expect("the app says it")
+            .to_owned();
+        let of_the_same = seen.iter().position(|(_, other)| *other == pid);
+        let Some(other) = of_the_same else {
+            seen.push((client, pid));
+            return None;
+        };
+        Some((seen.swap_remove(other).0, client, pid))
+    });
+    stuck.write(Request::get("/stream").bytes()).head();
+    let answer = resting.send(&Request::get("/")).expect(200);
+    assert_ne!(answer.header("X-Pid"), Some(pid.as_str()));
+    resting.send(&Request::get("/")).expect(200);
+    wait_until_gone(pid.parse().expect("a number"));
 }
 
 #[test]

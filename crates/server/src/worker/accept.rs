@@ -254,7 +254,7 @@ impl<H> Watched<H> {
     fn new(engine: &Arc<Engine<H>>, connection: &Connection, next: &Next) -> Self {
         let mut watched = Self {
             engine: Arc::clone(engine),
-            watch: engine.watches.add(connection.socket()),
+            watch: engine.watches.add(connection.socket(), connection.door()),
             protocol: connection.protocol(),
             whole: None,
         };

@@ -304,6 +304,12 @@ impl<H> Engine<H> {
         least.is_some_and(|least| self.open() as u64 > least * 2 + CROWD)
     }
 
+    /// Whether there is a sibling that takes connections and is not stuck.
+    pub(super) fn has_live_sibling(&self) -> bool {
+        let least = self.scoreboard.least_loaded_sibling(self.row, ALIVE);
+        least.is_some()
+    }
+
     /// Whether requests have lately taken long.
     pub(super) fn is_slow(&self) -> bool {
         self.pace.load(Ordering::Relaxed) >= SLOW

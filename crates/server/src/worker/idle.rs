@@ -13,6 +13,8 @@ use crate::exchange::Socket;
 #[derive(Debug)]
 pub(crate) struct Watch {
     socket: Socket,
+    /// The number of its listening socket.
+    door: u16,
     /// Where in the table it stands.
     line: usize,
     /// The sweep at which time is up.
@@ -64,7 +66,7 @@ struct Table {
 
 impl Watches {
     /// Adds a connection; [`Watches::remove`] takes it out again.
-    pub(crate) fn add(&self, socket: &Socket) -> Arc<Watch> {
+    pub(crate) fn add(&self, socket: &Socket, door: u16) -> Arc<Watch> {
         let mut table = self.table();
         let line = table.free.pop().unwrap_or_else(|| {
             table.lines.push(None);
@@ -72,6 +74,7 @@ impl Watches {
         });
         let watch = Arc::new(Watch {
             socket: Arc::clone(socket),
+            door,
             line,
             deadline: AtomicU32::new(u32::MAX),
             stake: AtomicU8::new(Stake::Request as u8),
@@ -129,12 +132,15 @@ impl Watches {
         }
     }
 
-    /// The connections that wait for a first or next request, of which no byte was read.
-    pub(super) fn resting(&self) -> Vec<Socket> {
+    /// The connections that wait for a first or next request, of which no byte was read, each with the number of its
+    /// listening socket.
+    pub(super) fn resting(&self) -> Vec<(Socket, u16)> {
         let table = self.table();
         let watches = table.lines.iter().flatten();
         let resting = watches.filter(|it| it.stake.load(Ordering::Relaxed) == Stake::Nothing as u8);
-        resting.map(|watch| Socket::clone(&watch.socket)).collect()
+        resting
+            .map(|watch| (Socket::clone(&watch.socket), watch.door))
+            .collect()
     }
 
     /// Sweeps so far.

@@ -21,6 +21,7 @@ use super::accept::welcome;
 use super::engine::{Endpoint, Engine};
 use super::handover;
 use crate::connection::Connection;
+use crate::exchange::Socket;
 use crate::host::Host;
 
 /// How long to leave the queue alone when something is wrong with this process.
@@ -43,6 +44,13 @@ struct Guest {
 }
 
 impl Guest {
+    fn of(connection: &Connection) -> Self {
+        Self {
+            door: connection.door(),
+            requests: connection.requests(),
+        }
+    }
+
     const SIZE: usize = 10;
 
     fn encode(&self) -> [u8; Self::SIZE] {
@@ -85,13 +93,9 @@ impl Room {
     }
 
     /// False: it is full.
-    fn put(&self, connection: &Connection) -> bool {
-        let guest = Guest {
-            door: connection.door(),
-            requests: connection.requests(),
-        };
-        let socket = connection.socket().as_fd();
-        self.entrance.send(&guest.encode(), &[socket]).is_ok()
+    fn put(&self, guest: &Guest, socket: &Socket) -> bool {
+        let sent = self.entrance.send(&guest.encode(), &[socket.as_fd()]);
+        sent.is_ok()
     }
 
     /// The next one; `InvalidData` when it was lost, as this process has no descriptors left.
@@ -116,13 +120,46 @@ pub(super) async fn has_left<H: Host>(connection: &Connection, engine: &Engine<H
         return false;
     }
     if engine.settings.threads > 1 {
-        return !engine.cores.has_free() && !engine.is_draining() && room.put(connection);
+        return !engine.cores.has_free()
+            && !engine.is_draining()
+            && room.put(&Guest::of(connection), connection.socket());
     }
     engine.ready.fetch_add(1, Ordering::Relaxed);
     // The others that are ready say so meanwhile.
     handover::step_back(engine.settings.threads).await;
     let others = engine.ready.fetch_sub(1, Ordering::Relaxed) > 1;
-    (others || !room.is_empty()) && !engine.is_draining() && room.put(connection)
+    (others || !room.is_empty())
+        && !engine.is_draining()
+        && room.put(&Guest::of(connection), connection.socket())
+}
+
+/// Leaves connections of which no byte of a request was read, with the numbers of their listening sockets, to the
+/// siblings, as this worker is about to be killed. Returns those that nobody will serve.
+pub(super) fn leave_to_siblings<H>(resting: Vec<(Socket, u16)>, engine: &Engine<H>) -> Vec<Socket> {
+    let with_sibling = engine.room.as_ref().filter(|_| engine.has_live_sibling());
+    let Some(room) = with_sibling else {
+        return resting.into_iter().map(|(socket, _)| socket).collect();
+    };
+    let stays = |(socket, door): &(Socket, u16)| {
+        let guest = Guest {
+            door: *door,
+            // Not the first one, whose client would be told that it is late.
+            requests: 1,
+        };
+        !room.put(&guest, socket)
+    };
+    let mut left: Vec<_> = resting
+        .into_iter()
+        .filter(stays)
+        .map(|(socket, _)| socket)
+        .collect();
+    // Whoever leaves says so first and then takes all that are in the room.
+    while !engine.has_live_sibling()
+        && let Ok(Some((_, socket))) = room.take()
+    {
+        left.push(Arc::new(socket));
+    }
+    left
 }
 
 /// Takes connections out of the room and serves them, until the task is aborted.

@@ -17,6 +17,7 @@ use super::watchdog::Watchdog;
 use crate::exchange::{Flight, Passenger, Phase, Request, Sight, Tally};
 use crate::host::Host;
 use crate::message::{FromWorker, Message};
+use crate::worker::room;
 
 impl<H: Host> Watchdog<H> {
     /// Acts on a verdict.
@@ -184,10 +185,11 @@ impl<H: Host> Watchdog<H> {
         all
     }
 
-    /// With one thread nobody has looked after the other connections meanwhile, and nobody will.
+    /// With one thread nobody has looked after the other connections meanwhile, and nobody will in this process.
     fn turn_away(&self) {
         if self.harakiri().flights.len() == 1 {
-            for socket in self.engine.watches.resting() {
+            let resting = self.engine.watches.resting();
+            for socket in room::leave_to_siblings(resting, &self.engine) {
                 answer::turn_away(&socket);
             }
         }
