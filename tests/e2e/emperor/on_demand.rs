@@ -235,6 +235,22 @@ fn the_next_start_reads_the_file_of_now() {
     });
 }
 
+/// Who has come to a vassal that cannot start is served by the next version of its file.
+#[test]
+fn a_visitor_waits_for_a_vassal_that_fails_at_first() {
+    let emperor = Realm::ours().on_demand().start();
+    let text = emperor.bare("");
+    emperor.put("a.ini", &text.replace("wsgi-file", "module = nowhere\n#"));
+    emperor.wait_for_door("a");
+    let door = emperor.door("a");
+    thread::scope(|scope| {
+        let visitor = scope.spawn(|| request(&door));
+        emperor.wait_for_log("[emperor] curse the uwsgi instance a.ini");
+        emperor.put("a.ini", &text);
+        assert!(visitor.join().expect("is served").starts_with("1 "));
+    });
+}
+
 /// Its own file names the same socket: then the protocol is said there, and it is the emperor's all the same.
 #[test]
 fn a_vassal_may_name_its_socket() {
