@@ -2,7 +2,10 @@
 
 use std::fs;
 
+use rustix::process::Signal;
+
 use super::{APP, Kind, PATIENCE, Realm, until_true};
+use crate::support::install::Installed;
 use crate::support::postgres::Postgres;
 use crate::support::process::Process;
 use crate::support::{Address, TempDir, paths};
@@ -11,6 +14,8 @@ use crate::support::{Address, TempDir, paths};
 struct Table {
     emperors: Vec<Process>,
     dir: TempDir,
+    /// What runs as emperor, if it is not the binary under test.
+    program: Option<std::path::PathBuf>,
     server: Postgres,
 }
 
@@ -27,6 +32,7 @@ impl Table {
         Self {
             emperors: Vec::new(),
             dir,
+            program: None,
             server,
         }
     }
@@ -68,7 +74,10 @@ impl Table {
             .replace("%2F", "%%2F")
             .replace("%3A", "%%3A"),
         );
-        let mut command = Kind::Uwgate.command();
+        let mut command = match &self.program {
+            Some(program) => std::process::Command::new(program),
+            None => Kind::Uwgate.command(),
+        };
         command.arg("--ini").arg(config).current_dir(&*self.dir);
         command.env("UWSGI_VASSAL_HOST", host).env("NODE", host);
         if vassals != Kind::Uwgate {
@@ -220,6 +229,27 @@ fn a_database_that_is_away_disturbs_no_vassal() {
     table.server.start_again();
     table.wait_for_log("web1", "the database is back, 1 vassals");
     assert_eq!(table.answer("web1", "a.ini"), before, "the same process");
+    table.add("a.ini", "2");
+    table.wait_for_version("web1", "a.ini", "2");
+}
+
+#[test]
+fn an_upgrade_while_the_database_is_away_keeps_the_vassals() {
+    let (mut table, installed) = (Table::new(), Installed::new(Kind::Uwgate));
+    table.program = Some(installed.program());
+    table.add("a.ini", "1");
+    table.emperor("web1", Kind::Uwgate, "");
+    table.wait_for_version("web1", "a.ini", "1");
+    table.server.stop();
+    table.wait_for_log("web1", "vassals run on as they are");
+    installed.upgrade();
+    table.emperors[0].signal(Signal::HUP);
+    table.wait_for_log("web1", "no vassal is started before it has answered once");
+    table.wait_for_version("web1", "a.ini", "1");
+    table.server.start_again();
+    table.wait_for_log("web1", "the database is back, 1 vassals");
+    table.wait_for_version("web1", "a.ini", "1");
+    assert!(!table.log("web1").contains("stop the uwsgi instance"));
     table.add("a.ini", "2");
     table.wait_for_version("web1", "a.ini", "2");
 }
