@@ -228,3 +228,52 @@ fn a_thread_started_at_import_is_warned_of() {
     server.get("/").expect(200);
     server.wait_for_log("lazy-apps");
 }
+
+/// An app that tells what the collector does, in a worker and before. `set` is what it sets itself.
+fn collector(set: &str) -> String {
+    format!(
+        "import gc, sys\n\
+        {set}\n\
+        LOADED = 'signal' in sys.modules\n\
+        class Garbage:\n\
+        \x20   left = 0\n\
+        \x20   def __init__(self):\n\
+        \x20       Garbage.left += 1\n\
+        \x20       self.own = self\n\
+        \x20   def __del__(self):\n\
+        \x20       Garbage.left -= 1\n\
+        for _ in range(130000):\n\
+        \x20   Garbage()\n\
+        def application(environ, start_response):\n\
+        \x20   start_response('200 OK', [])\n\
+        \x20   more = 'signal' in sys.modules and not LOADED\n\
+        \x20   facts = gc.get_threshold()[0], gc.get_freeze_count() > 1000, 0 < Garbage.left < 120000, more\n\
+        \x20   return [repr(facts).encode()]\n"
+    )
+}
+
+/// While the application is loaded, the collector runs only when much is left behind; the workers do not notice.
+#[test]
+fn the_collector_waits_for_the_application() {
+    let server = Setup::source(Kind::Uwgate, &collector("")).start();
+    let answer = server.get("/").expect(200);
+    let (threshold, others) = answer.text().split_once(", ").expect("a tuple");
+    assert_eq!(others, "True, True, False)");
+    assert!(!threshold.contains("100003"), "{threshold}");
+    let server = Setup::source(Kind::Uwgate, &collector("gc.set_threshold(50000)")).start();
+    answers(&server, "/", "(50000, True, True, False)");
+}
+
+/// In a worker that loads the application itself there is nobody to share with.
+#[test]
+fn the_collector_does_not_wait_in_a_worker() {
+    let source = "import gc\n\
+        THRESHOLD = gc.get_threshold()\n\
+        def application(environ, start_response):\n\
+        \x20   start_response('200 OK', [])\n\
+        \x20   return [repr(THRESHOLD == gc.get_threshold() and gc.get_freeze_count() == 0).encode()]\n";
+    let server = Setup::source(Kind::Uwgate, source)
+        .option("lazy-apps", "true")
+        .start();
+    answers(&server, "/", "True");
+}

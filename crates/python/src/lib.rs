@@ -16,6 +16,7 @@ mod afresh;
 mod apps;
 mod autoreload;
 mod body;
+mod collector;
 mod environ;
 mod errors;
 mod farewell;

@@ -12,6 +12,7 @@ use uwgate_sys::process::Fork;
 
 use crate::apps::Apps;
 use crate::autoreload;
+use crate::collector::Collector;
 use crate::errors;
 use crate::farewell::Farewell;
 use crate::host::PythonHost;
@@ -27,6 +28,9 @@ pub(crate) struct PythonNursery {
     since: Duration,
     uwsgi: Arc<Uwsgi>,
     children: Children,
+    /// Workers will be forked from what is loaded here.
+    is_shared: bool,
+    collector: Collector,
 }
 
 impl PythonNursery {
@@ -39,12 +43,15 @@ impl PythonNursery {
         // Python takes the thread that imports it first for the main one, and waits at its end for what that one holds:
         // it must not be a thread that serves, when the application does without the module.
         py.import("threading")?;
+        let workers = &options.workers;
         Ok(Self {
             apps: Apps::new(&options.python),
-            options,
             since: uwgate_sys::clock::coarse_realtime(),
+            is_shared: inherited.master.is_some() && !workers.lazy_apps && !workers.lazy,
+            options,
             uwsgi,
             children,
+            collector: Collector::default(),
         })
     }
 
@@ -54,11 +61,22 @@ impl PythonNursery {
     }
 }
 
+fn log_error(py: Python<'_>, result: PyResult<()>) {
+    if let Err(error) = result {
+        errors::log_exception(py, &error);
+    }
+}
+
 impl Nursery for PythonNursery {
     type Host = PythonHost;
 
     fn load(&mut self) -> u32 {
-        Python::attach(|py| load::all(py, &self.options.python, &mut self.apps));
+        Python::attach(|py| {
+            if self.is_shared {
+                log_error(py, self.collector.hold_back(py));
+            }
+            load::all(py, &self.options.python, &mut self.apps);
+        });
         self.apps.count()
     }
 
@@ -69,18 +87,8 @@ impl Nursery for PythonNursery {
     }
 
     fn settle(&mut self) {
-        Python::attach(|py| {
-            // Pages that the collector never writes to stay shared with the workers.
-            let freeze = || -> PyResult<()> {
-                let gc = py.import("gc")?;
-                gc.call_method0("collect")?;
-                gc.call_method0("freeze")?;
-                Ok(())
-            };
-            if let Err(error) = freeze() {
-                errors::log_exception(py, &error);
-            }
-        });
+        let requests = !self.options.python.warm_up.is_empty();
+        Python::attach(|py| log_error(py, self.collector.freeze(py, requests)));
     }
 
     fn fork(&mut self) -> io::Result<Fork> {
@@ -105,9 +113,10 @@ impl Nursery for PythonNursery {
 
     fn watch(&mut self, changed: impl Fn(Duration) + Send + Sync + 'static) {
         Python::attach(|py| {
-            if let Err(error) = autoreload::start(py, &self.options, self.since, changed) {
-                errors::log_exception(py, &error);
-            }
+            log_error(
+                py,
+                autoreload::start(py, &self.options, self.since, changed),
+            );
         });
     }
 

@@ -29,6 +29,10 @@ const TAKEN: [Signal; 8] = [
     Signal::ALARM,
 ];
 
+/// Python's `signal` without its enumerations: those would cost a small application a fifth of its start, in each
+/// worker, and may be replaced by others (gevent's).
+const SIGNAL: &str = "_signal";
+
 /// Python's bell in this process; -1 for none.
 static BELL: AtomicI32 = AtomicI32::new(-1);
 
@@ -68,7 +72,7 @@ impl Children {
 
 /// What Python believes to be in force becomes so: its defaults, or handlers that the application has set.
 fn give_back(py: Python<'_>) -> PyResult<()> {
-    let module = py.import("signal")?;
+    let module = py.import(SIGNAL)?;
     for signal in TAKEN {
         let number = signal.as_raw();
         let handler = module.call_method1("getsignal", (number,))?;
@@ -90,7 +94,7 @@ fn give_back(py: Python<'_>) -> PyResult<()> {
 pub(crate) fn bell(py: Python<'_>) -> PyResult<Option<OwnedFd>> {
     let flags = rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK;
     let (ringing, bell) = rustix::pipe::pipe_with(flags).map_err(std::io::Error::from)?;
-    let signal = py.import("signal")?;
+    let signal = py.import(SIGNAL)?;
     let quietly = PyDict::new(py);
     quietly.set_item("warn_on_full_buffer", false)?;
     let set = |fd: i32| signal.call_method("set_wakeup_fd", (fd,), Some(&quietly));
