@@ -539,7 +539,8 @@ impl Request {
         kind.into()
     }
 
-    /// Skips body bytes the application left, if they are at hand; false when the rest is still on its way.
+    /// Skips body bytes the application left, if they are at hand or with the kernel; false when the rest is still on
+    /// its way, or so much that nobody should have to receive it for nothing.
     pub(crate) fn skip_rest(&mut self) -> bool {
         loop {
             let len = self.at_hand().len();
@@ -548,10 +549,21 @@ impl Request {
                 self.body = Body::Done;
                 return self.broken.is_none();
             }
-            if len == 0 {
+            if len == 0 && !self.receive_small_rest() {
                 return false;
             }
         }
+    }
+
+    /// Receives what the kernel has of a body that ends soon; false when there is nothing, or too much to come.
+    fn receive_small_rest(&mut self) -> bool {
+        let Body::Length(left) = self.body else {
+            return false;
+        };
+        let most = usize::try_from(left).unwrap_or(usize::MAX);
+        most <= RECEIVE_BODY
+            && self.broken.is_none()
+            && matches!(self.receive_at_most(most), Ok(Some(received)) if received.len > 0)
     }
 }
 

@@ -132,7 +132,8 @@ fn a_small_unread_body_is_skipped() {
     let site = Site::new(&[]);
     let _worker = site.worker(echo());
     let mut client = site.http_client();
-    for _ in 0..2 {
+    // Whether the kernel still has the body when the application answers is a matter of microseconds.
+    for _ in 0..200 {
         client.post("/unread", 1000);
         client.send([b'x'; 1000]);
         assert_eq!(client.answer().text(), "not read");
