@@ -13,6 +13,7 @@ use uwgate_config::{Finding, Loaded, Located, Severity, cli};
 use uwgate_server::background::{self, Background};
 use uwgate_server::master::{self, Heritage};
 use uwgate_server::sent_config;
+use uwgate_server::successor::TRY;
 use uwgate_server::title;
 use uwgate_sys::process;
 
@@ -35,8 +36,8 @@ fn main() -> ExitCode {
         Some("check") => explain(cli::check, &args),
         Some("config") => explain(cli::config, &args),
         Some("help" | "--help" | "-h") => explain(cli::help, &args),
-        Some(master::SUCCESSOR) => succeed(args),
-        Some(uwgate_emperor::SUCCESSOR) => succeed_emperor(args),
+        Some(flag) if flag == master::SUCCESSION.flag => succeed(args),
+        Some(flag) if flag == uwgate_emperor::SUCCESSION.flag => succeed_emperor(args),
         Some(uwgate_emperor::LAUNCH) => exit_code(uwgate_emperor::launch(args)),
         Some(_) => match Command::find(&args) {
             Some(command) => talk(command),
@@ -57,7 +58,7 @@ fn explain(
 
 /// Goes on with what this process had before it became this binary: `--succeed FD ARGUMENTS`.
 fn succeed(mut args: Vec<OsString>) -> ExitCode {
-    if args.get(1).is_some_and(|what| what == master::TRY) {
+    if args.get(1).is_some_and(|what| what == TRY) {
         return try_to_succeed(args.split_off(2));
     }
     let fd = args.get(1).and_then(|fd| fd.to_str()?.parse().ok());
@@ -69,7 +70,7 @@ fn succeed(mut args: Vec<OsString>) -> ExitCode {
         Err(error) => {
             tracing::error!(
                 "{} is for a master that is upgraded: {error}",
-                master::SUCCESSOR
+                master::SUCCESSION.flag
             );
             ExitCode::FAILURE
         }
@@ -98,7 +99,7 @@ fn try_to_succeed(args: Vec<OsString>) -> ExitCode {
 fn succeed_emperor(mut args: Vec<OsString>) -> ExitCode {
     let word = args.get(1).and_then(|it| it.to_str()).map(str::to_owned);
     let rest = args.split_off(args.len().min(2));
-    if word.as_deref() == Some(uwgate_emperor::TRY) {
+    if word.as_deref() == Some(TRY) {
         let problems = match load(&rest) {
             Ok(loaded) => uwgate_emperor::try_to_succeed(&loaded)
                 .err()
@@ -122,7 +123,7 @@ fn succeed_emperor(mut args: Vec<OsString>) -> ExitCode {
         Err(error) => {
             tracing::error!(
                 "{} is for an emperor that is upgraded: {error}",
-                uwgate_emperor::SUCCESSOR
+                uwgate_emperor::SUCCESSION.flag
             );
             ExitCode::FAILURE
         }

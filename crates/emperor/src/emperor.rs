@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use uwgate_config::{Loaded, Options};
-use uwgate_server::station::{Station, started_from};
+use uwgate_server::station::Station;
+use uwgate_server::successor::started_from;
 use uwgate_supervisor::{Millis, Roster, Throttle};
 use uwgate_sys::clock::{coarse_now, coarse_realtime, local_ctime};
 use uwgate_sys::process::{self, Exit, Pid, Signal, inherited};

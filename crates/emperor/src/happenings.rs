@@ -1,13 +1,11 @@
 //! The one queue through which everything reaches the emperor.
 
 use std::io;
-use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::signal::unix::SignalKind;
 use tokio::sync::oneshot;
 use uwgate_ctl::protocol::Request;
-use uwgate_sys::clock::{Millis, coarse_now};
+use uwgate_server::queue::Queue;
 
 use crate::control::Client;
 use crate::reconcile::{Manner, Wish};
@@ -47,74 +45,29 @@ pub(crate) enum Happening {
 }
 
 /// The queue.
-pub(crate) struct Happenings {
-    sender: UnboundedSender<Happening>,
-    receiver: UnboundedReceiver<Happening>,
-}
+pub(crate) type Happenings = Queue<Happening>;
 
-impl Happenings {
-    /// Listens to signals from now on. `graceful`: every end is.
-    pub(crate) fn subscribe(graceful: bool) -> io::Result<Self> {
-        let (sender, receiver) = unbounded_channel();
-        let happenings = Self { sender, receiver };
-        happenings.on(SignalKind::child(), || Some(Happening::Child))?;
-        let quick = if graceful {
-            Manner::Graceful
-        } else {
-            Manner::Quick
-        };
-        let end = |manner| move || Some(Happening::Wish(Wish::EndAll(manner)));
-        happenings.on(SignalKind::terminate(), end(Manner::Graceful))?;
-        happenings.on(SignalKind::interrupt(), end(quick))?;
-        happenings.on(SignalKind::quit(), end(quick))?;
-        happenings.on(SignalKind::hangup(), || {
-            Some(Happening::Wish(Wish::ReloadAll))
-        })?;
-        happenings.on(SignalKind::user_defined1(), || Some(Happening::Show))?;
-        happenings.on(SignalKind::user_defined2(), || Some(Happening::ReopenLogs))?;
-        happenings.on(SignalKind::window_change(), || Some(Happening::Look))?;
-        happenings.on(SignalKind::from_raw(SIGURG), || {
-            Some(Happening::Wish(Wish::Forgive))
-        })?;
-        happenings.on(SignalKind::alarm(), || None)?;
-        Ok(happenings)
-    }
-
-    fn on(
-        &self,
-        kind: SignalKind,
-        happening: impl Fn() -> Option<Happening> + Send + 'static,
-    ) -> io::Result<()> {
-        let (mut signal, sender) = (signal(kind)?, self.sender.clone());
-        tokio::spawn(async move {
-            while signal.recv().await.is_some() {
-                happening().map(|it| sender.send(it));
-            }
-        });
-        Ok(())
-    }
-
-    pub(crate) fn sender(&self) -> UnboundedSender<Happening> {
-        self.sender.clone()
-    }
-
-    /// The next happening; `None` when `deadline` passes first.
-    pub(crate) async fn next(&mut self, deadline: Option<Millis>) -> Option<Happening> {
-        let Some(deadline) = deadline else {
-            return self.receiver.recv().await;
-        };
-        // The coarse clock may lag by a tick.
-        let wait = deadline.since(coarse_now()) + Duration::from_millis(10);
-        tokio::time::timeout(wait, self.receiver.recv())
-            .await
-            .ok()
-            .flatten()
-    }
-
-    /// One that has happened already.
-    pub(crate) fn try_next(&mut self) -> Option<Happening> {
-        self.receiver.try_recv().ok()
-    }
+/// A queue that listens to signals from now on. `graceful`: every end is.
+pub(crate) fn subscribe(graceful: bool) -> io::Result<Happenings> {
+    let happenings = Happenings::default();
+    let quick = if graceful {
+        Manner::Graceful
+    } else {
+        Manner::Quick
+    };
+    let end = |manner| move || Some(Happening::Wish(Wish::EndAll(manner)));
+    let wish = |wish: fn() -> Wish| move || Some(Happening::Wish(wish()));
+    happenings.on_signal(SignalKind::child(), || Some(Happening::Child))?;
+    happenings.on_signal(SignalKind::terminate(), end(Manner::Graceful))?;
+    happenings.on_signal(SignalKind::interrupt(), end(quick))?;
+    happenings.on_signal(SignalKind::quit(), end(quick))?;
+    happenings.on_signal(SignalKind::hangup(), wish(|| Wish::ReloadAll))?;
+    happenings.on_signal(SignalKind::user_defined1(), || Some(Happening::Show))?;
+    happenings.on_signal(SignalKind::user_defined2(), || Some(Happening::ReopenLogs))?;
+    happenings.on_signal(SignalKind::window_change(), || Some(Happening::Look))?;
+    happenings.on_signal(SignalKind::from_raw(SIGURG), wish(|| Wish::Forgive))?;
+    happenings.on_signal(SignalKind::alarm(), || None)?;
+    Ok(happenings)
 }
 
 /// The runtime has no name for it; its number is the same on every Linux.

@@ -27,5 +27,5 @@ mod vassal;
 pub use self::heritage::Heritage;
 pub use self::snapshot::{Snapshot, VassalView};
 pub use self::start::{is_asked, run};
-pub use self::upgrade::{SUCCESSOR, TRY, try_to_succeed};
+pub use self::upgrade::{SUCCESSION, try_to_succeed};
 pub use self::vassal::{LAUNCH, launch};

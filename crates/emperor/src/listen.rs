@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uwgate_sys::listener::{Address, Listener};
 
@@ -20,7 +21,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const OUT_OF_RESOURCES: Duration = Duration::from_millis(250);
 
 /// A listening socket.
-pub(crate) enum Door {
+enum Door {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
@@ -33,7 +34,7 @@ pub(crate) enum Client {
 
 impl Door {
     /// A second handle of the socket. Must be called in a runtime.
-    pub(crate) fn new(listener: &Listener) -> io::Result<Self> {
+    fn new(listener: &Listener) -> io::Result<Self> {
         let fd = listener.try_clone()?.fd;
         Ok(match listener.address {
             Address::Tcp(_) => Self::Tcp(TcpListener::from_std(fd.into())?),
@@ -51,8 +52,47 @@ impl Door {
     }
 }
 
+/// A listening socket with the task that serves it. Both are gone when it is dropped, and its file as well.
+pub(crate) struct Served {
+    listener: Listener,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+        let _ = self.listener.unlink_if_ours();
+    }
+}
+
+impl Served {
+    /// Nobody is served yet.
+    pub(crate) fn new(listener: Listener) -> Self {
+        Self {
+            listener,
+            task: None,
+        }
+    }
+
+    /// Serves whoever comes from now on, each for so long at most. Must be called in a runtime.
+    pub(crate) fn serve<F>(
+        &mut self,
+        patience: Duration,
+        serve: impl Fn(Client) -> F + Send + 'static,
+    ) -> io::Result<()>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let door = Door::new(&self.listener)?;
+        self.task = Some(tokio::spawn(accept(door, patience, serve)));
+        Ok(())
+    }
+}
+
 /// Serves whoever comes, each for so long at most, for ever.
-pub(crate) async fn accept<F>(door: Door, patience: Duration, serve: impl Fn(Client) -> F)
+async fn accept<F>(door: Door, patience: Duration, serve: impl Fn(Client) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -13,7 +13,7 @@ use uwgate_sys::signals::Signal;
 
 use crate::control;
 use crate::emperor::{Emperor, Servers};
-use crate::happenings::Happenings;
+use crate::happenings;
 use crate::heritage::Heritage;
 use crate::source::Source;
 use crate::stats;
@@ -87,7 +87,7 @@ fn start(
         .map_err(system)?;
     let result = runtime.block_on(async {
         let happenings =
-            Happenings::subscribe(options.emperor.emperor_graceful_shutdown).map_err(system)?;
+            happenings::subscribe(options.emperor.emperor_graceful_shutdown).map_err(system)?;
         let emperor = Emperor::new(loaded, sources, station, servers, happenings, before)?;
         // What came meanwhile is handled now.
         uwgate_sys::signals::unblock_all();

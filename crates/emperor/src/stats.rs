@@ -7,26 +7,14 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use uwgate_config::{Address, Located, Options};
-use uwgate_sys::listener::{self, Bind, Listener};
+use uwgate_sys::listener::{self, Bind};
 
 use crate::happenings::Happening;
-use crate::listen::{Client, Door, PATIENCE, accept};
+use crate::listen::{Client, PATIENCE, Served};
 use crate::snapshot::{Snapshot, VassalView};
 
-/// A stats socket, with the task that serves it.
-pub(crate) struct Server {
-    listener: Listener,
-    task: Option<tokio::task::JoinHandle<()>>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-        let _ = self.listener.unlink_if_ours();
-    }
-}
+/// A stats socket.
+pub(crate) struct Server(Served);
 
 impl Server {
     /// # Errors
@@ -53,23 +41,19 @@ impl Server {
             "*** Emperor stats server enabled on {} ***",
             listener.address
         );
-        Ok(Self {
-            listener,
-            task: None,
-        })
+        Ok(Self(Served::new(listener)))
     }
 
     /// Answers from now on.
     pub(crate) fn serve(&mut self, sender: &UnboundedSender<Happening>) -> io::Result<()> {
-        let (door, sender) = (Door::new(&self.listener)?, sender.clone());
-        self.task = Some(tokio::spawn(accept(door, PATIENCE, move |client| {
+        let sender = sender.clone();
+        self.0.serve(PATIENCE, move |client| {
             let sender = sender.clone();
             async move {
                 // A client that leaves in the middle is not worth a line.
                 let _ = answer(client, &sender).await;
             }
-        })));
-        Ok(())
+        })
     }
 }
 

@@ -5,14 +5,14 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
 
 use uwgate_config::Loaded;
-use uwgate_server::station;
-use uwgate_sys::process::{self, Signal, Spawn};
+use uwgate_server::successor::{Succession, newer_binary};
+use uwgate_sys::process::{self, Signal};
 use uwgate_sys::socket;
 
 use crate::emperor::Emperor;
@@ -20,14 +20,11 @@ use crate::heritage::{Heir, Heritage, keep};
 use crate::reconcile::Standing;
 use crate::source::Source;
 
-/// The first argument of an emperor that takes over from its former self; the second is a descriptor, or [`TRY`].
-pub const SUCCESSOR: &str = "--succeed-emperor";
-
-/// Asks a binary whether it could take over: see [`try_to_succeed`].
-pub const TRY: &str = "try";
-
-/// How a binary says that it could. Many programs would not mind our arguments and end well.
-const I_COULD: &str = "uwgate could be the emperor\n";
+/// An emperor and the one that takes over from it.
+pub const SUCCESSION: Succession = Succession {
+    flag: "--succeed-emperor",
+    i_could: "uwgate could be the emperor\n",
+};
 
 /// How long a binary may think about it. Vassals do not wait meanwhile, only the emperor does.
 const TRIAL: Duration = Duration::from_secs(10);
@@ -38,14 +35,14 @@ const TRIAL: Duration = Duration::from_secs(10);
 /// Why it could not, one sentence each.
 pub fn try_to_succeed(loaded: &Loaded) -> Result<(), Vec<String>> {
     Source::all(&loaded.options)?;
-    let said = io::stdout().write_all(I_COULD.as_bytes());
+    let said = SUCCESSION.say_that_it_could();
     said.map_err(|error| vec![error.to_string()])
 }
 
 impl Emperor {
     /// Becomes a newer binary if there is one. Returns when there is none, or it failed.
     pub(crate) fn upgrade_if_newer(&mut self) {
-        let Some(binary) = station::newer_binary(self.binary.as_ref()).cloned() else {
+        let Some(binary) = newer_binary(self.binary.as_ref()).cloned() else {
             return;
         };
         tracing::info!(
@@ -103,31 +100,19 @@ impl Emperor {
             });
         }
         let kept = heritage.leave(kept)?;
-        let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);
         tracing::info!("binary reloading uwgate: becoming {}", binary.display());
-        let mut args: Vec<OsString> = vec![SUCCESSOR.into(), list.to_string().into()];
-        args.extend_from_slice(&self.args);
         self.station.pause_logs();
-        let error = process::replace(binary, &args);
+        let failed = SUCCESSION.become_binary(binary, &kept, &self.args);
         self.station.resume_logs();
-        Err(error)
+        failed
     }
 }
 
-/// Asks a binary whether it could take over; what else it has to say goes to the log.
+/// Waits for what a binary says to the configuration.
 fn try_out(binary: &Path, args: &[OsString]) -> io::Result<()> {
-    let (mut answer, stdout) = io::pipe()?;
-    let mut all: Vec<OsString> = vec![SUCCESSOR.into(), TRY.into()];
-    all.extend_from_slice(args);
-    let pid = Spawn {
-        args: all,
-        fds: vec![(stdout.into(), 1)],
-        ..Spawn::new(binary)
-    }
-    .spawn()?;
-    let mut said = [0; I_COULD.len()];
+    let (pid, mut answer) = SUCCESSION.ask(binary, args)?;
     let in_time = socket::wait_readable(answer.as_fd(), Some(TRIAL)).unwrap_or(false);
-    let could = in_time && answer.read_exact(&mut said).is_ok() && said == *I_COULD.as_bytes();
+    let could = in_time && SUCCESSION.could(&mut answer);
     if !could {
         let _ = process::kill(pid, Signal::KILL);
     }

@@ -1,26 +1,14 @@
 //! What every long-lived process of ours needs around it, whether it serves an application or looks after those that
 //! do: a log, privileges, pidfiles, a caller and a service manager who want to be told.
 
-use std::path::PathBuf;
-
 use uwgate_config::Options;
 use uwgate_sys::clock::Millis;
 use uwgate_sys::process::{self, Identity};
 
 use crate::background::Background;
 use crate::log::Logs;
-use crate::master::{self, Notifier, Pidfiles};
+use crate::master::{Notifier, Pidfiles};
 use crate::{privileges, title};
-
-/// The file at `path`, if it is not the one that runs.
-pub fn newer_binary(path: Option<&PathBuf>) -> Option<&PathBuf> {
-    master::newer(path)
-}
-
-/// Where the file of this process is, or was: to be asked early, as the name follows a file that is moved away.
-pub fn started_from() -> Option<PathBuf> {
-    master::origin()
-}
 
 /// The surroundings of a process that is not a master.
 pub struct Station {

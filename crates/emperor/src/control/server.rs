@@ -2,7 +2,6 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -10,10 +9,10 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedSender, channel};
 use uwgate_ctl::protocol::{LONGEST_REQUEST, Reply, Request};
-use uwgate_sys::listener::{self, Address, Bind, Listener};
+use uwgate_sys::listener::{self, Address, Bind};
 
 use crate::happenings::Happening;
-use crate::listen::{self, Door, accept};
+use crate::listen::{self, Served};
 use crate::race::race;
 
 /// So many answers wait for a client that reads slowly. One that follows the log is let go when there are more: the
@@ -26,20 +25,8 @@ const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 /// Where the answers to one request go.
 pub(crate) type Client = Sender<Reply>;
 
-/// The socket, with the task that serves it.
-pub(crate) struct Server {
-    listener: Listener,
-    task: Option<tokio::task::JoinHandle<()>>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-        let _ = self.listener.unlink_if_ours();
-    }
-}
+/// The control socket.
+pub(crate) struct Server(Served);
 
 impl Server {
     /// Only the emperor's user may come in.
@@ -54,26 +41,20 @@ impl Server {
         };
         let listener = listener::bind(&Address::Unix(path.to_owned()), &how)
             .map_err(|error| format!("control socket {}: {error}", path.display()))?;
-        Ok(Self {
-            listener,
-            task: None,
-        })
+        Ok(Self(Served::new(listener)))
     }
 
     /// Answers from now on.
     pub(crate) fn serve(&mut self, sender: UnboundedSender<Happening>) -> io::Result<()> {
-        let door = Door::new(&self.listener)?;
-        let sender = Arc::new(sender);
-        self.task = Some(tokio::spawn(accept(door, FOR_EVER, move |client| {
-            let sender = Arc::clone(&sender);
+        self.0.serve(FOR_EVER, move |client| {
+            let sender = sender.clone();
             async move {
                 if let listen::Client::Unix(client) = client {
                     // Whoever leaves in the middle is not worth a line.
                     let _ = answer(client, &sender).await;
                 }
             }
-        })));
-        Ok(())
+        })
     }
 }
 

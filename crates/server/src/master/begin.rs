@@ -24,7 +24,7 @@ use super::stats::Stats;
 use super::surroundings::Surroundings;
 use super::tick::Tick;
 use super::veterans::Veterans;
-use super::{Launcher, Master, fifo, memory, recycling, upgrade};
+use super::{Launcher, Master, fifo, memory, recycling};
 use crate::background::Background;
 use crate::listen::Listening;
 use crate::log::Logs;
@@ -131,7 +131,7 @@ pub(super) fn supervise<L: Launcher>(
             recycling: Recycling::new(recycling::limits(&loaded.options)),
             memory_is_wanted: memory::is_wanted(&loaded.options),
             veterans,
-            binary: upgrade::started_from(),
+            binary: crate::successor::started_from(),
             upgrade: None,
             surroundings: Surroundings::new(background, is_successor),
             lord,

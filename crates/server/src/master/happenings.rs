@@ -2,19 +2,17 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::signal::unix::SignalKind;
 use uwgate_config::Located;
 use uwgate_config::options::SignalAction;
 use uwgate_sys::channel::Channel;
-use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::signals::Signal;
 
 use super::generation::Key;
 use super::wish::Wish;
 use crate::message::{FromWorker, FromZygote, Message, next_message};
+use crate::queue::Queue;
 
 /// What can happen.
 pub(super) enum Happening {
@@ -48,17 +46,13 @@ pub(super) enum Heard<M> {
 }
 
 /// The queue.
-pub(super) struct Happenings {
-    sender: UnboundedSender<Happening>,
-    receiver: UnboundedReceiver<Happening>,
-}
+pub(super) type Happenings = Queue<Happening>;
 
 impl Happenings {
     /// Listens to signals from now on.
     /// `signals` says what some of them mean instead of the usual.
     pub(super) fn subscribe(signals: &[Located<(i32, SignalAction)>]) -> io::Result<Self> {
-        let (sender, receiver) = unbounded_channel();
-        let happenings = Self { sender, receiver };
+        let happenings = Self::default();
         happenings.on_signal(SignalKind::child(), || Some(Happening::Child))?;
         let own = signals.iter().map(|it| (it.value.0, it.value.1));
         let own: HashMap<i32, Wish> = own
@@ -78,40 +72,6 @@ impl Happenings {
         Ok(happenings)
     }
 
-    fn on_signal(
-        &self,
-        kind: SignalKind,
-        happening: impl Fn() -> Option<Happening> + Send + 'static,
-    ) -> io::Result<()> {
-        let (mut signal, sender) = (signal(kind)?, self.sender.clone());
-        tokio::spawn(async move {
-            while signal.recv().await.is_some() {
-                if let Some(happening) = happening() {
-                    let _ = sender.send(happening);
-                }
-            }
-        });
-        Ok(())
-    }
-
-    /// For a source of wishes of its own.
-    pub(super) fn sender(&self) -> UnboundedSender<Happening> {
-        self.sender.clone()
-    }
-
-    /// The next happening; `None` when `deadline` passes first.
-    pub(super) async fn next(&mut self, deadline: Option<Millis>) -> Option<Happening> {
-        let Some(deadline) = deadline else {
-            return self.receiver.recv().await;
-        };
-        // The coarse clock may lag by a tick.
-        let wait = deadline.since(coarse_now()) + Duration::from_millis(10);
-        tokio::time::timeout(wait, self.receiver.recv())
-            .await
-            .ok()
-            .flatten()
-    }
-
     /// Passes on what a zygote says.
     pub(super) fn follow_zygote(&self, number: u64, channel: Channel) -> io::Result<()> {
         self.follow(channel, move |heard| Happening::Zygote { number, heard })
@@ -129,7 +89,7 @@ impl Happenings {
     ) -> io::Result<()> {
         channel.set_nonblocking(true)?;
         let channel = uwgate_sys::readiness::readable(channel)?;
-        let sender = self.sender.clone();
+        let sender = self.sender();
         tokio::spawn(async move {
             while let Some(message) = next_message(&channel).await {
                 let _ = sender.send(happening(Heard::Message(message)));

@@ -4,28 +4,22 @@
 //! its workers, and starts a generation of its own as in any reload. Whatever goes wrong, somebody serves.
 
 use std::convert::Infallible;
-use std::fs;
-use std::io::{self, PipeReader, Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::MetadataExt;
+use std::io::{self, PipeReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use uwgate_sys::clock::{Millis, coarse_now};
-use uwgate_sys::process::{self, Exit, Pid, Signal, Spawn};
+use uwgate_sys::process::{self, Exit, Pid, Signal};
 
 use super::{Launcher, Master, heritage};
 use crate::sent_config;
+use crate::successor::{Succession, newer_binary};
 
-/// The first argument of a master that takes over from its former self; the second is a descriptor, or [`TRY`].
-pub const SUCCESSOR: &str = "--succeed";
-
-/// Asks a binary whether it could take over: see [`try_to_succeed`].
-pub const TRY: &str = "try";
-
-/// How a binary says that it could. Many programs would not mind our arguments and end well.
-const I_COULD: &str = "uwgate could take over\n";
+/// A master and the one that takes over from it.
+pub const SUCCESSION: Succession = Succession {
+    flag: "--succeed",
+    i_could: "uwgate could take over\n",
+};
 
 /// How long a binary may think about it.
 const TRIAL: Duration = Duration::from_secs(30);
@@ -67,25 +61,8 @@ pub fn try_to_succeed<L: Launcher>(
             "the configuration ends the instance with code {code}"
         )]);
     }
-    let said = io::stdout().write_all(I_COULD.as_bytes());
+    let said = SUCCESSION.say_that_it_could();
     said.map_err(|error| vec![error.to_string()])
-}
-
-/// The file at `path`, if it is not the one that runs.
-pub(crate) fn newer_binary(path: Option<&PathBuf>) -> Option<&PathBuf> {
-    let running = fs::metadata("/proc/self/exe").ok()?;
-    let there = fs::metadata(path?).ok()?;
-    let same = (running.dev(), running.ino()) == (there.dev(), there.ino());
-    path.filter(|_| !same && there.is_file())
-}
-
-/// Where the file of this process is, or was: to be asked early, as the name follows a file that is moved away. The
-/// kernel marks the name of one that was replaced.
-pub(crate) fn started_from() -> Option<PathBuf> {
-    let name = fs::read_link("/proc/self/exe").ok()?.into_os_string();
-    let bytes = name.as_bytes();
-    let path = bytes.strip_suffix(b" (deleted)").unwrap_or(bytes);
-    Some(PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())))
 }
 
 impl<L: Launcher> Master<'_, L> {
@@ -106,12 +83,14 @@ impl<L: Launcher> Master<'_, L> {
             return false;
         }
         self.forget_upgrade();
-        match try_out(&binary, self.launcher.arguments()) {
-            Ok(trial) => {
+        match SUCCESSION.ask(&binary, self.launcher.arguments()) {
+            Ok((pid, answer)) => {
                 tracing::info!(
                     "{} is a newer binary: trying it on the configuration",
                     binary.display()
                 );
+                let until = coarse_now() + TRIAL;
+                let trial = Trial::Awaited { pid, answer, until };
                 self.upgrade = Some(Upgrade { binary, trial });
                 true
             }
@@ -166,7 +145,7 @@ impl<L: Launcher> Master<'_, L> {
         if *trial != pid {
             return false;
         }
-        if exit.success() && could_succeed(answer) {
+        if exit.success() && SUCCESSION.could(answer) {
             upgrade.trial = Trial::Passed;
             return true;
         }
@@ -240,38 +219,10 @@ impl<L: Launcher> Master<'_, L> {
             annals: &annals,
             log_pipes: self.logs.pipes(),
         })?;
-        let list = kept.first().map_or(-1, AsRawFd::as_raw_fd);
         tracing::info!("binary reloading uwgate: becoming {}", binary.display());
-        let mut args = vec![SUCCESSOR.into(), list.to_string().into()];
-        args.extend_from_slice(self.launcher.arguments());
         self.logs.pause();
-        let error = process::replace(binary, &args);
+        let failed = SUCCESSION.become_binary(binary, &kept, self.launcher.arguments());
         self.logs.resume();
-        Err(error)
+        failed
     }
-}
-
-/// Asks a binary whether it could take over; what else it has to say goes to the log.
-fn try_out(binary: &Path, args: &[std::ffi::OsString]) -> io::Result<Trial> {
-    let (answer, stdout) = io::pipe()?;
-    let mut all = vec![SUCCESSOR.into(), TRY.into()];
-    all.extend_from_slice(args);
-    let pid = Spawn {
-        args: all,
-        fds: vec![(stdout.into(), 1)],
-        ..Spawn::new(binary)
-    }
-    .spawn()?;
-    Ok(Trial::Awaited {
-        pid,
-        answer,
-        until: coarse_now() + TRIAL,
-    })
-}
-
-/// What a trial that has ended said. Somebody it has left behind may still hold the pipe, so this does not wait.
-fn could_succeed(answer: &mut PipeReader) -> bool {
-    let mut said = [0; I_COULD.len()];
-    let patience = rustix::io::ioctl_fionbio(&*answer, true);
-    patience.is_ok() && answer.read_exact(&mut said).is_ok() && said == *I_COULD.as_bytes()
 }
