@@ -268,15 +268,17 @@ impl Server {
     }
 
     /// The pids of the workers that live, as the log names them.
+    ///
+    /// A worker may serve before its line is there, so the first ones are waited for.
     pub fn workers(&self) -> Vec<u32> {
-        let log = self.log();
-        let spawned = log.lines().filter_map(|line| {
-            let (_, rest) = line.split_once("pawned uWSGI worker ")?;
-            let (_, rest) = rest.split_once("pid: ")?;
-            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-            digits.parse().ok()
+        let spawned = until("the first workers in the log", || {
+            let spawned = spawned_workers(&self.log());
+            (spawned.len() >= self.workers).then_some(spawned)
         });
-        spawned.filter(|pid| process::alive(*pid)).collect()
+        spawned
+            .into_iter()
+            .filter(|pid| process::alive(*pid))
+            .collect()
     }
 
     /// The same program with the same file once more.
@@ -323,6 +325,17 @@ impl Server {
             .filter(|child| process::catches(*child, Signal::USR2));
         process::catches(master, Signal::TSTP) && workers.count() == self.workers
     }
+}
+
+/// The pids of all workers that a log speaks of, dead or alive.
+fn spawned_workers(log: &str) -> Vec<u32> {
+    let pid = |line: &str| {
+        let (_, rest) = line.split_once("pawned uWSGI worker ")?;
+        let (_, rest) = rest.split_once("pid: ")?;
+        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+        digits.parse().ok()
+    };
+    log.lines().filter_map(pid).collect()
 }
 
 /// uWSGI takes a second to stop in good order, and nobody waits for that.
