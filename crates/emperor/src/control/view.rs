@@ -1,16 +1,21 @@
 //! What is shown of a vassal.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use uwgate_ctl::protocol::{self, Deed};
+use uwgate_supervisor::Millis;
 use uwgate_sys::process::{self, Pid};
 
 use crate::reconcile::{Standing, State, Vassal};
 use crate::snapshot::moment;
 use crate::spec::{ConfigFrom, Name, VassalSpec};
 
+/// A start that takes longer than this is worth a word.
+const LONG_START: Duration = Duration::from_secs(10);
+
 /// A vassal as an operator sees it, without its log.
-pub(crate) fn view(name: &Name, vassal: &Vassal, source: &str) -> protocol::Vassal {
+pub(crate) fn view(name: &Name, vassal: &Vassal, source: &str, now: Millis) -> protocol::Vassal {
     let (spec, heard, state) = (vassal.spec(), vassal.heard(), state(vassal));
     let since = vassal.started().map(|(last, _)| last);
     let seconds = |at| Some(moment(at)).filter(|seconds| *seconds > 0);
@@ -20,7 +25,7 @@ pub(crate) fn view(name: &Name, vassal: &Vassal, source: &str) -> protocol::Vass
         pid: vassal.pid().and_then(number),
         since: seconds(since),
         loyal: heard.loyal.is_some(),
-        reason: reason(vassal, state),
+        reason: reason(vassal, state, now),
         next_try: seconds(vassal.again_at()),
         respawns: vassal.respawns(),
         heartbeat: seconds(heard.heartbeat),
@@ -63,7 +68,7 @@ fn state(vassal: &Vassal) -> protocol::State {
 }
 
 /// Why it is not as it should be. One that serves again is as it should be, whatever was before.
-fn reason(vassal: &Vassal, state: protocol::State) -> Option<String> {
+fn reason(vassal: &Vassal, state: protocol::State, now: Millis) -> Option<String> {
     use protocol::State::{Blacklisted, Cursed, Starting, Stopped, Stopping};
 
     let death = || vassal.death().map(|(death, _)| death.to_string());
@@ -74,14 +79,39 @@ fn reason(vassal: &Vassal, state: protocol::State) -> Option<String> {
             Some(left.to_owned())
         }
         (Cursed | Blacklisted, _) => death(),
+        (Starting, _) if let Some(passed) = long_start(vassal, now) => {
+            let seconds = passed.as_secs();
+            Some(format!("has not said that it serves for {seconds} s"))
+        }
         (Starting, _) if vassal.throttle().0 > 0 => death().map(|it| format!("it {it} before")),
         _ => None,
     }
 }
 
+/// How long it has been starting, when that is long: it may hang at import.
+fn long_start(vassal: &Vassal, now: Millis) -> Option<Duration> {
+    let (last, _) = vassal.started()?;
+    let passed = now.since(last);
+    (vassal.state() == State::Starting && vassal.pid().is_some() && passed >= LONG_START)
+        .then_some(passed)
+}
+
+/// Of what a vassal has printed the line that belongs to the reason for its state.
+pub(crate) fn telling_line<'a>(
+    vassal: &Vassal,
+    now: Millis,
+    printed: &'a [String],
+) -> Option<&'a str> {
+    if long_start(vassal, now).is_some() {
+        let mut lines = printed.iter().rev().map(|line| line.trim());
+        return lines.find(|line| !line.is_empty());
+    }
+    vassal.death().and_then(|_| complaint(printed))
+}
+
 /// Of what a vassal has printed the line that says what went wrong, if one looks like that: the end of a traceback
 /// before anything that came of it.
-pub(crate) fn complaint(lines: &[String]) -> Option<&str> {
+fn complaint(lines: &[String]) -> Option<&str> {
     const COMPLAINTS: [&str; 5] = ["Error", "Exception", "error", "cannot", "no such"];
     let complains = |line: &&String| COMPLAINTS.iter().any(|word| line.contains(word));
     let last = |fits: &dyn Fn(&&String) -> bool| lines.iter().rev().find(fits);
@@ -132,7 +162,101 @@ pub(crate) fn deed(name: &Name, vassal: Option<&Vassal>) -> Deed {
 
 #[cfg(test)]
 mod tests {
-    use super::complaint;
+    use uwgate_ctl::protocol;
+    use uwgate_supervisor::{Exit, Millis, Pid};
+
+    use super::{complaint, telling_line, view};
+    use crate::reconcile::{Event, FromVassal, Realm, Settings};
+    use crate::spec::{ConfigFrom, Name, Stamp, VassalSpec};
+
+    /// One vassal, whose process was spawned at the time 1 s.
+    struct Started {
+        realm: Realm,
+        name: Name,
+    }
+
+    const PID: i32 = 7;
+
+    impl Started {
+        fn new() -> Self {
+            let name = Name::from("shop.ini");
+            let spec = VassalSpec {
+                name: name.clone(),
+                config: ConfigFrom::File {
+                    path: "shop.ini".into(),
+                },
+                stamp: Stamp::default(),
+                owner: None,
+                directory: "/v".into(),
+                on_demand: None,
+                attributes: Vec::new(),
+            };
+            let realm = Realm::new(Settings::default(), 1);
+            let mut it = Self { realm, name };
+            let set = vec![spec];
+            it.tell(Event::Wanted { source: 0, set }, 1000);
+            it.spawned(1000);
+            it
+        }
+
+        fn tell(&mut self, event: Event, now: u64) {
+            self.realm.handle(event, Millis(now));
+        }
+
+        fn spawned(&mut self, now: u64) {
+            let pid = Pid::from_raw(PID).unwrap();
+            self.tell(Event::Spawned(self.name.clone(), pid), now);
+        }
+
+        fn shown(&self, now: u64) -> protocol::Vassal {
+            let vassal = self.realm.vassal(&self.name).unwrap();
+            view(&self.name, vassal, "/v", Millis(now))
+        }
+
+        fn telling_line<'a>(&self, now: u64, printed: &'a [String]) -> Option<&'a str> {
+            telling_line(self.realm.vassal(&self.name).unwrap(), Millis(now), printed)
+        }
+    }
+
+    #[test]
+    fn a_start_that_takes_long_is_told_of_with_the_last_line() {
+        let mut shop = Started::new();
+        let printed = [
+            "Error: none".to_owned(),
+            "importing shop".to_owned(),
+            String::new(),
+        ];
+        assert_eq!(shop.shown(10_900).reason, None);
+        assert_eq!(shop.telling_line(10_900, &printed), None);
+        let shown = shop.shown(13_500);
+        assert_eq!(shown.state, protocol::State::Starting);
+        let reason = shown.reason.expect("a reason");
+        assert_eq!(reason, "has not said that it serves for 12 s");
+        assert_eq!(shop.telling_line(13_500, &printed), Some("importing shop"));
+        // Its master alone serves nobody.
+        for (word, is_told) in [(FromVassal::Spawned, true), (FromVassal::Accepting, false)] {
+            let (name, life) = (shop.name.clone(), 1);
+            shop.tell(Event::Said { name, life, word }, 14_000);
+            assert_eq!(shop.shown(60_000).reason.is_some(), is_told, "{word:?}");
+        }
+        assert_eq!(shop.telling_line(60_000, &printed), None);
+    }
+
+    #[test]
+    fn a_start_after_a_failure_is_measured_from_its_own_beginning() {
+        let mut shop = Started::new();
+        shop.tell(Event::Exited(shop.name.clone(), Exit::Code(1)), 20_000);
+        assert_eq!(shop.shown(20_000).state, protocol::State::Cursed);
+        shop.realm.handle_timer(Millis(30_000));
+        shop.spawned(30_000);
+        let before = shop.shown(31_000).reason.expect("a reason");
+        assert_eq!(before, "it exited with code 1 before");
+        let printed = ["ValueError: no".to_owned(), "again".to_owned()];
+        assert_eq!(shop.telling_line(31_000, &printed), Some("ValueError: no"));
+        let now = shop.shown(41_000).reason.expect("a reason");
+        assert_eq!(now, "has not said that it serves for 11 s");
+        assert_eq!(shop.telling_line(41_000, &printed), Some("again"));
+    }
 
     #[test]
     fn the_last_line_that_complains_is_the_reason() {

@@ -1,10 +1,11 @@
 //! What operators want through the control socket.
 
 use uwgate_ctl::protocol::{self, Line, Reply, Request};
+use uwgate_sys::clock::coarse_now;
 use uwgate_sys::process;
 
 use super::Emperor;
-use crate::control::{Client, complaint, deed, view};
+use crate::control::{Client, deed, telling_line, view};
 use crate::reconcile::{Event, Vassal, Wish};
 use crate::spec::Name;
 
@@ -59,13 +60,13 @@ impl Emperor {
 
     fn show_vassal(&self, name: &Name, vassal: &Vassal) -> protocol::Vassal {
         let source = self.sources.get(vassal.source());
-        let mut shown = view(name, vassal, source.map_or("", |it| &it.shown));
-        let printed = match (&shown.reason, vassal.death()) {
-            (Some(_), Some(_)) => self.outputs.last(name, SEARCHED),
-            _ => Vec::new(),
-        };
-        if let (Some(reason), Some(complaint)) = (&mut shown.reason, complaint(&printed)) {
-            *reason = format!("{reason}: {complaint}");
+        let now = coarse_now();
+        let mut shown = view(name, vassal, source.map_or("", |it| &it.shown), now);
+        if let Some(reason) = &mut shown.reason {
+            let printed = self.outputs.last(name, SEARCHED);
+            if let Some(line) = telling_line(vassal, now, &printed) {
+                *reason = format!("{reason}: {line}");
+            }
         }
         shown
     }
