@@ -302,16 +302,33 @@ fn a_request_that_nobody_has_read_is_served_by_a_sibling() {
     wait_until_gone(pid.parse().expect("a number"));
 }
 
+/// The only worker has accepted its connection, and its successor serves it.
 #[test]
-fn a_request_that_nobody_has_read_is_turned_away() {
+fn a_request_that_nobody_has_read_is_served_by_the_successor() {
     let server = setup(Kind::Uwgate).option("harakiri", 3).start();
     let mut resting = server.client();
-    resting.send(&Request::get("/")).expect(200);
+    let before = resting.send(&Request::get("/")).expect(200);
     let mut stuck = server.client();
     stuck.write(Request::get("/stream").bytes()).head();
-    let answer = resting.send(&Request::get("/")).expect(503);
+    let after = resting.send(&Request::get("/")).expect(200);
+    assert_ne!(after.header("X-Pid"), before.header("X-Pid"));
+    resting.send(&Request::get("/")).expect(200);
+}
+
+/// All threads are stuck, and requests that were read wait for one of them.
+#[test]
+fn requests_that_wait_for_a_stuck_thread_are_turned_away() {
+    let setup = setup(Kind::Uwgate).option("harakiri", 3);
+    let server = setup.option("threads", 2).start();
+    let mut waiting = server.client();
+    waiting.send(&Request::get("/")).expect(200);
+    let mut stuck = [server.client(), server.client()];
+    for client in &mut stuck {
+        client.write(Request::get("/stream").bytes()).head();
+    }
+    let answer = waiting.send(&Request::get("/")).expect(503);
     assert_eq!(answer.header("Connection"), Some("close"));
-    assert!(resting.at_end());
+    assert!(waiting.at_end());
     assert!(served_by(&server) > 0);
 }
 

@@ -133,7 +133,7 @@ fn run_or_fail<N: Nursery>(mut inherited: Inherited, nursery: &mut N) -> io::Res
             Ok(Fork::Parent(_)) => {}
             Ok(Fork::Child) => {
                 drop(master);
-                return serve(inherited, nursery, row, Some(channel), load, room);
+                return serve(inherited, nursery, row, Some(channel), load, Some(room));
             }
             Err(error) => {
                 let Row { worker, side } = row;

@@ -139,8 +139,8 @@ impl Setup {
 
     fn launch(self, http: Address, socket: Address) -> Server {
         let ini = self.dir.write("server.ini", self.ini());
-        let workers = match self.last("master") {
-            Some("false") => 0,
+        let workers = match (self.last("master"), self.last("cheap")) {
+            (Some("false"), _) | (_, Some("true")) => 0,
             _ => ["cheaper-initial", "cheaper", "processes"]
                 .into_iter()
                 .find_map(|key| self.last(key))
@@ -191,7 +191,7 @@ pub struct Server {
     pub http: Address,
     pub socket: Address,
     pub dir: TempDir,
-    /// The number of workers below the master; 0 when there is none.
+    /// The number of workers that a master begins with.
     workers: usize,
 }
 

@@ -207,8 +207,8 @@ impl Connection {
     }
 
     /// Gives the right to call the application to the request that is ready.
-    pub(crate) fn take_turn(&mut self, turn: Option<Turn>) {
-        self.turn = turn;
+    pub(crate) fn take_turn(&mut self, turn: Turn) {
+        self.turn = Some(turn);
     }
 
     /// Gives back a response that [`Next::Send`] handed out; `None` when its rest could not be sent.

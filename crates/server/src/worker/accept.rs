@@ -9,6 +9,7 @@ use uwgate_sys::socket::{accept, wait_readable};
 
 use super::engine::{Endpoint, Engine, Open};
 use super::handover;
+use super::harakiri;
 use super::idle::{Stake, Watch};
 use super::room;
 use super::settings::Settings;
@@ -52,9 +53,9 @@ pub(crate) async fn accept_connections<H: Host>(
             // After a harakiri: what comes now is for the successor, at whose coming this task is aborted.
             return std::future::pending().await;
         }
-        if threads > 1 && has_siblings {
-            // Only to know that a core is free; the connection may not have brought a request.
-            drop(engine.cores.turn().await);
+        // Only to know that a core is free; the connection may not have brought a request.
+        if threads > 1 && has_siblings && engine.cores.turn().await.is_none() {
+            continue;
         }
         let at_most = match threads {
             1 if has_siblings && engine.is_slow() => 1,
@@ -230,7 +231,10 @@ async fn drive<H: Host>(
             }
             Next::Turn => {
                 watched.no_limit();
-                connection.take_turn(engine.cores.turn().await);
+                let Some(turn) = engine.cores.turn().await else {
+                    return harakiri::send_away(&socket);
+                };
+                connection.take_turn(turn);
             }
             Next::Yield => handover::step_back(engine.settings.threads).await,
             Next::Close => return,

@@ -39,10 +39,15 @@ impl Cores {
         Some(self.begin(permit))
     }
 
-    /// A core, after those who came before.
+    /// A core, after those who came before; `None` when there will be none any more.
     pub(crate) async fn turn(self: &Arc<Self>) -> Option<Turn> {
         let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
         Some(self.begin(permit))
+    }
+
+    /// Sends away those who wait, and who come later.
+    pub(super) fn close(&self) {
+        self.free.close();
     }
 
     /// Whether one is free now.

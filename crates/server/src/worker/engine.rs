@@ -142,7 +142,7 @@ impl<H> Engine<H> {
     pub(crate) fn count(&self, begun: Instant, app: Option<u16>, outcome: &Outcome) {
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.core().end(micros, outcome);
-        if self.room.is_some() {
+        if self.room.as_ref().is_some_and(Room::is_shared) {
             self.note_pace(micros);
         }
         if self.several_apps

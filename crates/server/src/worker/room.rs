@@ -6,7 +6,8 @@
 //! already, puts their connections into one queue, from which each worker takes the next when it is free: first come,
 //! first served, over all workers. That costs some ten microseconds a request.
 //!
-//! The queue is a pair of sockets that all of them have, so what waits there outlives the worker that put it there.
+//! The queue is a pair of sockets that all of them have, so what waits there outlives the worker that put it there. A
+//! worker that harakiri ends leaves its resting connections there as well, for its siblings or its successor.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -32,6 +33,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Room {
     entrance: Arc<Channel>,
     exit: Arc<Channel>,
+    /// Whether several workers serve at a time, so that it helps to share the load.
+    is_shared: bool,
 }
 
 /// A connection in the queue, as told with its descriptor.
@@ -71,21 +74,24 @@ impl Guest {
 }
 
 impl Room {
-    /// A room for the workers that will be forked; `None` where there will be one only.
+    /// A room for the workers that will be forked.
     ///
     /// # Errors
     /// When the process has no descriptors left.
-    pub fn new(options: &Options) -> io::Result<Option<Self>> {
-        if options.workers.processes < 2 {
-            return Ok(None);
-        }
+    pub fn new(options: &Options) -> io::Result<Self> {
         let (entrance, exit) = channel::pair()?;
         entrance.set_nonblocking(true)?;
         exit.set_nonblocking(true)?;
-        Ok(Some(Self {
+        Ok(Self {
             entrance: Arc::new(entrance),
             exit: Arc::new(exit),
-        }))
+            is_shared: options.workers.processes > 1,
+        })
+    }
+
+    /// Whether several workers serve at a time.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     fn is_empty(&self) -> bool {
@@ -113,7 +119,7 @@ impl Room {
 
 /// Whether a connection whose next request has begun to arrive went into the room: then it is no longer this worker's.
 pub(super) async fn has_left<H: Host>(connection: &Connection, engine: &Engine<H>) -> bool {
-    let Some(room) = &engine.room else {
+    let Some(room) = engine.room.as_ref().filter(|room| room.is_shared) else {
         return false;
     };
     if !engine.is_slow() {
@@ -134,10 +140,12 @@ pub(super) async fn has_left<H: Host>(connection: &Connection, engine: &Engine<H
 }
 
 /// Leaves connections of which no byte of a request was read, with the numbers of their listening sockets, to the
-/// siblings, as this worker is about to be killed. Returns those that nobody will serve.
-pub(super) fn leave_to_siblings<H>(resting: Vec<(Socket, u16)>, engine: &Engine<H>) -> Vec<Socket> {
-    let with_sibling = engine.room.as_ref().filter(|_| engine.has_live_sibling());
-    let Some(room) = with_sibling else {
+/// siblings or to the successor, as this worker is about to be killed. Returns those that nobody will serve.
+pub(super) fn leave_to_others<H>(resting: Vec<(Socket, u16)>, engine: &Engine<H>) -> Vec<Socket> {
+    // Who is told to go has no successor in this generation, and may be the last one of it.
+    let has_successor = || !engine.is_draining();
+    let others = || has_successor() || engine.has_live_sibling();
+    let Some(room) = engine.room.as_ref().filter(|_| others()) else {
         return resting.into_iter().map(|(socket, _)| socket).collect();
     };
     let stays = |(socket, door): &(Socket, u16)| {
@@ -154,7 +162,7 @@ pub(super) fn leave_to_siblings<H>(resting: Vec<(Socket, u16)>, engine: &Engine<
         .map(|(socket, _)| socket)
         .collect();
     // Whoever leaves says so first and then takes all that are in the room.
-    while !engine.has_live_sibling()
+    while !others()
         && let Ok(Some((_, socket))) = room.take()
     {
         left.push(Arc::new(socket));
@@ -172,8 +180,8 @@ pub(super) async fn attend<H: Host>(
     let exit = uwgate_sys::readiness::readable(room.exit.try_clone()?)?;
     loop {
         let mut ready = exit.readable().await?;
-        if threads > 1 {
-            drop(engine.cores.turn().await);
+        if threads > 1 && engine.cores.turn().await.is_none() {
+            return std::future::pending().await;
         }
         match room.take() {
             Ok(Some(guest)) => {

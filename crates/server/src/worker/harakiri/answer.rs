@@ -41,17 +41,30 @@ pub(super) fn hang_up(passenger: &Passenger) {
 
 /// Answers a request of which nothing was read yet, if there is one: it can be made again elsewhere without harm.
 pub(super) fn turn_away(connection: &Socket) {
-    let socket = connection.as_fd();
+    if has_unread(connection) {
+        say_no(connection);
+    }
+}
+
+/// Answers a request that has been read, and that the application has not seen.
+pub(in crate::worker) fn send_away(connection: &Socket) {
+    has_unread(connection);
+    say_no(connection);
+}
+
+/// Throws away what nobody has read, which would reset the connection, and the answer with it.
+fn has_unread(connection: &Socket) -> bool {
     let mut ignored = [0; 16 * 1024];
-    let mut asked = false;
-    // Bytes that nobody has read would reset the connection, and the answer with it.
-    while let Ok(Some(1..)) = socket::recv(socket, &mut ignored) {
-        asked = true;
+    let mut any = false;
+    while let Ok(Some(1..)) = socket::recv(connection.as_fd(), &mut ignored) {
+        any = true;
     }
-    if asked {
-        let _ = socket::send(socket, TURNED_AWAY);
-        let _ = socket::shutdown_write(socket);
-    }
+    any
+}
+
+fn say_no(connection: &Socket) {
+    let _ = socket::send(connection.as_fd(), TURNED_AWAY);
+    let _ = socket::shutdown_write(connection.as_fd());
 }
 
 const TURNED_AWAY: &[u8] =

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use uwgate_sys::clock::coarse_now;
 use uwgate_sys::process;
@@ -185,13 +185,17 @@ impl<H: Host> Watchdog<H> {
         all
     }
 
-    /// With one thread nobody has looked after the other connections meanwhile, and nobody will in this process.
+    /// With one thread nobody has looked after the other connections meanwhile, and nobody will in this process. With
+    /// several there is one that has, and requests that wait for a core.
     fn turn_away(&self) {
-        if self.harakiri().flights.len() == 1 {
-            let resting = self.engine.watches.resting();
-            for socket in room::leave_to_siblings(resting, &self.engine) {
-                answer::turn_away(&socket);
-            }
+        if self.harakiri().flights.len() > 1 {
+            self.engine.start_draining();
+            self.engine.cores.close();
+            return std::thread::sleep(FAREWELL);
+        }
+        let resting = self.engine.watches.resting();
+        for socket in room::leave_to_others(resting, &self.engine) {
+            answer::turn_away(&socket);
         }
     }
 
@@ -250,6 +254,9 @@ impl<H: Host> Watchdog<H> {
         others.collect()
     }
 }
+
+/// How long the thread that looks after the connections has to speak to those that wait for a core.
+const FAREWELL: Duration = Duration::from_millis(100);
 
 /// A request whose time is up, and where.
 struct Scene<'s> {

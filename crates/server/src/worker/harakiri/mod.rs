@@ -28,6 +28,7 @@ use uwgate_http::ResponseRules;
 use uwgate_sys::process;
 use uwgate_sys::signals::Signal;
 
+pub(super) use self::answer::send_away;
 pub(crate) use self::judge::Rules;
 pub use self::user::set_user_harakiri;
 pub(super) use self::user::{attend, dismiss};
