@@ -87,6 +87,25 @@ impl Capabilities {
         Self(self.0 & other.0)
     }
 
+    /// Takes all others from this process for good, and from every program that it becomes or starts, even one of root
+    /// or with the set-user-id bit: what is in effect now stays until the next exec.
+    pub fn bound(self) -> io::Result<()> {
+        for number in 0..u64::BITS {
+            let is_kept = self.0 >> number & 1 == 1;
+            let argument = libc::c_ulong::from(number);
+            // SAFETY: the call takes plain numbers.
+            let is_there = unsafe { libc::prctl(libc::PR_CAPBSET_READ, argument, 0, 0, 0) } == 1;
+            if is_kept || !is_there {
+                continue;
+            }
+            // SAFETY: the call takes plain numbers and changes a setting of this thread only.
+            if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, argument, 0, 0, 0) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    }
+
     /// What the calling thread may have in effect.
     pub fn permitted() -> io::Result<Self> {
         Ok(Self(rustix::thread::capabilities(None)?.permitted.bits()))

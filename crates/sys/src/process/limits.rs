@@ -46,6 +46,31 @@ pub fn limit_processes(count: u64) -> io::Result<()> {
     limit(Resource::Nproc, count)
 }
 
+/// Sets a limit of setrlimit(2) by its name without `RLIMIT_`, soft and hard; `None` is unlimited. Inherited.
+///
+/// `InvalidInput` when there is no such limit.
+pub fn set_limit(name: &str, to: Option<u64>) -> io::Result<()> {
+    let resource = match name {
+        "as" => Resource::As,
+        "core" => Resource::Core,
+        "cpu" => Resource::Cpu,
+        "data" => Resource::Data,
+        "fsize" => Resource::Fsize,
+        "memlock" => Resource::Memlock,
+        "msgqueue" => Resource::Msgqueue,
+        "nofile" => Resource::Nofile,
+        "nproc" => Resource::Nproc,
+        "sigpending" => Resource::Sigpending,
+        "stack" => Resource::Stack,
+        _ => return Err(io::ErrorKind::InvalidInput.into()),
+    };
+    let limit = Rlimit {
+        current: to,
+        maximum: to,
+    };
+    Ok(setrlimit(resource, limit)?)
+}
+
 fn limit(resource: Resource, to: u64) -> io::Result<()> {
     let limit = Rlimit {
         current: Some(to),

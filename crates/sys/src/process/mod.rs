@@ -6,6 +6,7 @@ mod descriptors;
 mod fork;
 mod limits;
 mod memory;
+mod namespaces;
 mod privileges;
 mod scheduling;
 mod spawn;
@@ -24,9 +25,10 @@ pub use daemon::{Caller, to_background};
 pub use descriptors::{connected_to, descriptors};
 pub use fork::{Fork, exit_now, fork, fork_adopted, thread_count};
 pub use limits::{
-    OpenFiles, limit_address_space, limit_processes, open_files, set_open_files, umask,
+    OpenFiles, limit_address_space, limit_processes, open_files, set_limit, set_open_files, umask,
 };
 pub use memory::{Memory, memory};
+pub use namespaces::Namespaces;
 pub use privileges::{Identity, drop_to, drop_to_keeping, resolve, resolve_group, resolve_user};
 pub use rustix::process::Signal;
 pub use scheduling::{allowed_cpus, bind_to_cpus, set_nice};

@@ -12,7 +12,7 @@ use std::ptr;
 
 use rustix::io::FdFlags;
 
-use super::{Capabilities, Pid, Signal};
+use super::{Capabilities, Namespaces, Pid, Signal};
 use crate::signals;
 
 /// The program that is running now, even when its file was replaced by an upgrade since.
@@ -51,6 +51,8 @@ pub struct Spawn {
     pub death_signal: Option<Signal>,
     /// Capabilities that the program has although it is not root; this process must have them.
     pub capabilities: Capabilities,
+    /// Namespaces that the child gets new ones of; `program` has to be a path then. Not for [`Spawn::exec`].
+    pub namespaces: Namespaces,
 }
 
 impl Spawn {
@@ -65,6 +67,9 @@ impl Spawn {
     /// Starts it. Returns after the exec has succeeded; what made it fail (no such file, no permission, not a
     /// program, no such directory) is the error, and then no child is left to reap.
     pub fn spawn(self) -> io::Result<Pid> {
+        if !self.namespaces.is_empty() {
+            return super::namespaces::spawn_apart(self);
+        }
         let (mut command, reserved) = self.prepare(Some(super::this()))?;
         let child = command.spawn();
         drop(reserved);
@@ -96,6 +101,7 @@ impl Spawn {
             process_group,
             death_signal,
             capabilities,
+            namespaces: _,
         } = self;
         let mut command = Command::new(&program);
         command.args(args);
@@ -139,13 +145,13 @@ fn die_with(parent: Option<Pid>, signal: Signal) -> io::Result<()> {
 }
 
 /// A descriptor and the number it gets. Sources sit above all targets, so no move overwrites another's source.
-type Moves = Vec<(OwnedFd, RawFd)>;
+pub(super) type Moves = Vec<(OwnedFd, RawFd)>;
 
 /// Occupies every number up to the highest target: nothing that `Command` opens for itself (it learns about a failed
 /// exec through a pipe) may sit where the child is about to put something else.
-type Reserved = Vec<OwnedFd>;
+pub(super) type Reserved = Vec<OwnedFd>;
 
-fn plan_moves(fds: Vec<(OwnedFd, RawFd)>) -> io::Result<(Moves, Reserved)> {
+pub(super) fn plan_moves(fds: Vec<(OwnedFd, RawFd)>) -> io::Result<(Moves, Reserved)> {
     let mut numbers: Vec<RawFd> = fds.iter().map(|(_, number)| *number).collect();
     numbers.sort_unstable();
     if numbers.first().is_some_and(|&lowest| lowest < 0)
@@ -183,7 +189,7 @@ fn fill_up_to(highest: RawFd) -> io::Result<Reserved> {
 }
 
 /// Runs in the child. Async-signal-safe: dup2 only.
-fn put_in_place(moves: &[(OwnedFd, RawFd)]) -> io::Result<()> {
+pub(super) fn put_in_place(moves: &[(OwnedFd, RawFd)]) -> io::Result<()> {
     for (fd, number) in moves {
         // SAFETY: nothing that lives at `number` will be used again by this program: exec follows, or the end.
         // dup2 clears close-on-exec, as source and target differ.

@@ -10,6 +10,7 @@ use uwgate_sys::process::{self, Exit, Fork, Pid, SELF, Signal, Spawn};
 
 mod appearance;
 mod forking;
+mod namespaces;
 mod privileges;
 mod spawning;
 
@@ -103,6 +104,18 @@ const SCENARIOS: &[Scenario] = &[
     (
         "a_thread_is_bound_to_cpus_that_it_may_use",
         appearance::cpus,
+    ),
+    (
+        "a_program_in_new_namespaces_is_the_first_there",
+        namespaces::are_new,
+    ),
+    (
+        "in_a_user_namespace_everybody_is_who_they_are",
+        namespaces::of_users_keep_everybody,
+    ),
+    (
+        "a_program_that_cannot_start_apart_is_an_error_and_no_child",
+        namespaces::are_not_there_for_a_program_that_is_not,
     ),
 ];
 
