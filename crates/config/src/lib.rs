@@ -36,7 +36,7 @@ pub use address::{Address, Host, Protocol, SocketSpec};
 pub use entry::{DecodeError, Entry, decode, encode};
 pub use finding::{Finding, Severity};
 pub use help::options_page;
-pub use load::{Loaded, list_in, list_of_text, load, load_sent};
+pub use load::{Loaded, list_in, list_of_text, load, load_sent, section_of_text};
 pub use options::Options;
 pub use origin::{Located, Origin};
 pub use read::magic::magic_table;

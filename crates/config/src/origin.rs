@@ -50,7 +50,7 @@ impl fmt::Display for Origin {
 }
 
 /// A value that can still fail later (a path, a user name), together with its [`Origin`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Located<T> {
     /// The value itself; `Located` dereferences to it.
     pub value: T,

@@ -148,6 +148,21 @@ pub struct Vassal {
     pub on_demand: Option<String>,
     /// Resident memory of its master in bytes, if it has a process.
     pub rss: Option<u64>,
+    /// Its limits, as `NAME:VALUE`: of its processes, and of its control group.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<String>,
+    /// Its control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<PathBuf>,
+    /// Namespaces of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<String>,
+    /// The only capabilities it can have, where that is restricted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<String>>,
+    /// What its configuration says to the emperor, of what that has asked for: names and values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<(String, String)>,
     /// The end of its log; only in an answer to `status`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<String>,

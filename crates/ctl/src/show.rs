@@ -262,6 +262,15 @@ fn sheet(vassal: &Vassal, style: &Style) -> String {
         None => format!("uid {uid}"),
     });
     fact("runs as", owner);
+    fact("limits", Some(clean(&vassal.limits.join(", "))));
+    let cgroup = vassal.cgroup.as_ref();
+    fact("cgroup", cgroup.map(|it| clean(&it.display().to_string())));
+    fact("namespaces", Some(clean(&vassal.namespaces.join(", "))));
+    let capabilities = vassal.capabilities.as_ref();
+    fact("may", capabilities.map(|names| clean(&names.join(", "))));
+    for (name, value) in &vassal.attributes {
+        fact("attribute", Some(clean(&format!("{name} = {value}"))));
+    }
     if !vassal.log.is_empty() {
         text.push('\n');
         for line in &vassal.log {
@@ -331,6 +340,11 @@ mod tests {
             gid: None,
             on_demand: None,
             rss: Some(3 << 20 | 1 << 19),
+            limits: Vec::new(),
+            cgroup: None,
+            namespaces: Vec::new(),
+            capabilities: None,
+            attributes: Vec::new(),
             log: Vec::new(),
         }
     }
@@ -429,9 +443,16 @@ shop.ini  running  2 h      4321  3.5 MiB         0
         let mut one = vassal("shop.ini", State::Running);
         one.log = vec!["first".to_owned(), "second".to_owned()];
         one.uid = Some(33);
+        one.limits = vec!["nofile:64".to_owned(), "memory.max:1G".to_owned()];
+        one.attributes = vec![("plan".to_owned(), "big".to_owned())];
         let drawn = reply(&Reply::Vassal(Box::new(one)), &PLAIN);
         assert!(drawn.starts_with("shop.ini  running\n"), "{drawn}");
         assert!(drawn.contains("   runs as  uid 33\n"), "{drawn}");
+        assert!(
+            drawn.contains("    limits  nofile:64, memory.max:1G\n"),
+            "{drawn}"
+        );
+        assert!(drawn.contains(" attribute  plan = big\n"), "{drawn}");
         assert!(drawn.ends_with("\n  first\n  second\n"), "{drawn}");
     }
 }

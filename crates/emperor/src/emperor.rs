@@ -9,13 +9,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use uwgate_config::{Loaded, Options};
+use uwgate_config::options::{Hook, Phase};
+use uwgate_config::{Loaded, Located, Options};
+use uwgate_server::hooks;
 use uwgate_server::station::Station;
 use uwgate_server::successor::started_from;
 use uwgate_supervisor::{Millis, Roster, Throttle};
 use uwgate_sys::clock::{coarse_now, coarse_realtime, local_ctime};
 use uwgate_sys::process::{self, Exit, Pid, Signal, inherited};
 
+use crate::commands::CommandSocket;
 use crate::control;
 use crate::happenings::{Happening, Happenings};
 use crate::heritage::Heritage;
@@ -24,12 +27,13 @@ use crate::snapshot::{self, Snapshot, VassalView};
 use crate::source::{Source, Teller};
 use crate::spec::{Name, VassalSpec};
 use crate::stats;
-use crate::vassal::{self, Doors, Line, Manner, Outputs};
+use crate::vassal::{self, Chore, Doors, Group, Line, Manner, Outputs};
 
 /// Sockets of the emperor itself.
 pub(crate) struct Servers {
     pub(crate) stats: Vec<stats::Server>,
     pub(crate) control: Option<control::Server>,
+    pub(crate) commands: Option<CommandSocket>,
 }
 
 /// The emperor.
@@ -42,15 +46,17 @@ pub(crate) struct Emperor {
     pub(crate) station: Station,
     /// Closed when the emperor ends.
     _servers: Servers,
-    manner: Manner,
+    pub(crate) manner: Manner,
     pub(crate) outputs: Outputs,
     /// Of live processes.
     pub(crate) lines: HashMap<Name, Line>,
     /// Of vassals on demand.
     pub(crate) doors: Doors,
     stop_hook: Option<String>,
-    /// Stop-hooks that run.
-    hooks: HashMap<Pid, Name>,
+    /// Hooks that run, and what the log calls them.
+    hooks: HashMap<Pid, (Name, &'static str)>,
+    hooks_as_emperor: Vec<Located<Hook>>,
+    hooks_on_demand: Vec<Located<Hook>>,
     roster: Roster<Name>,
     /// Events that orders have brought.
     answers: Vec<Event>,
@@ -84,6 +90,10 @@ impl Emperor {
         if let Some(control) = &mut servers.control {
             control.serve(sender.clone()).map_err(system)?;
         }
+        if let Some(commands) = &mut servers.commands {
+            commands.serve(happenings.sender()).map_err(system)?;
+        }
+        let of_phase = |phase| hooks::of(options, phase).cloned().collect();
         let doors = Doors::new(options, happenings.sender()).map_err(|problem| vec![problem])?;
         let mut emperor = Self {
             realm: Realm::new(settings(loaded), sources.len()),
@@ -91,7 +101,7 @@ impl Emperor {
             tasks: Vec::new(),
             station,
             _servers: servers,
-            manner: Manner::new(options),
+            manner: Manner::new(options).map_err(|problem| vec![problem])?,
             outputs: Outputs::new().map_err(system)?,
             lines: HashMap::new(),
             doors,
@@ -101,6 +111,8 @@ impl Emperor {
                 .as_ref()
                 .map(|it| it.value.clone()),
             hooks: HashMap::new(),
+            hooks_as_emperor: of_phase(Phase::AsEmperor),
+            hooks_on_demand: of_phase(Phase::AsOnDemandVassal),
             roster: Roster::default(),
             answers: Vec::new(),
             dated: options.log.log_date.is_some(),
@@ -110,6 +122,11 @@ impl Emperor {
             happenings,
             sources,
         };
+        if options.vassals.emperor_wait_for_command {
+            let free = &options.vassals.emperor_wait_for_command_ignore;
+            let free = free.iter().map(|it| it.value.as_str().into());
+            emperor.realm.wait_for_command(free);
+        }
         let is_successor = heritage.is_some();
         if let Some(heritage) = heritage {
             emperor.inherit(heritage);
@@ -142,6 +159,11 @@ impl Emperor {
         self.started = started;
         self.realm.hold(held.iter().map(|it| it.as_str().into()));
         for (heir, fd) in doors {
+            let name = heir.name.as_str().into();
+            if self.realm.waits_for_command(&name) {
+                // It was wanted before.
+                self.realm.wait_for_command([name]);
+            }
             let spec = Arc::new(heir.spec());
             if let Err(error) = inherited(fd).and_then(|fd| self.doors.adopt(&spec, fd)) {
                 tracing::error!("[emperor] the socket of {} is lost: {error}", heir.name);
@@ -182,7 +204,7 @@ impl Emperor {
         for (id, source) in self.sources.iter().enumerate() {
             let teller = Teller::new(id, self.happenings.sender());
             self.tellers.push(teller.clone());
-            match source.spawn(teller, &options.emperor) {
+            match source.spawn(teller, options) {
                 Ok(task) => self.tasks.push(task),
                 Err(problem) => problems.push(problem),
             }
@@ -239,6 +261,7 @@ impl Emperor {
             Happening::ReopenLogs => self.station.reopen_logs(),
             Happening::Stats(reply) => drop(reply.send(self.snapshot())),
             Happening::Control(request, client) => self.answer(request, client),
+            Happening::Command(command) => self.command(command),
         }
     }
 
@@ -296,8 +319,10 @@ impl Emperor {
             What::StopWaiting => self.doors.stop_waiting(&name),
             What::CloseSocket => self.doors.close(&name),
             What::Report(report) => {
-                if report == Report::Removed {
-                    self.run_stop_hook(&name);
+                match &report {
+                    Report::Removed => self.run_stop_hook(&name),
+                    Report::OnDemand { .. } => self.run_on_demand_hooks(&name),
+                    _ => {}
                 }
                 self.report(&name, &report);
             }
@@ -305,7 +330,27 @@ impl Emperor {
                 self.outputs.forget(&name);
                 self.lines.remove(&name);
                 self.doors.close(&name);
+                if let Some(group) = self.manner.group(&name) {
+                    tokio::spawn(dissolve(group));
+                }
             }
+        }
+    }
+
+    fn run_on_demand_hooks(&mut self, name: &Name) {
+        if let Some(vassal) = self.realm.vassal(name)
+            && !self.hooks_on_demand.is_empty()
+        {
+            let spec = vassal.spec();
+            let chore = chore(spec, self.hooks_on_demand.clone(), None);
+            self.begin(&chore, name, "on-demand hooks");
+        }
+    }
+
+    fn begin(&mut self, chore: &Chore, name: &Name, called: &'static str) {
+        match chore.start() {
+            Ok(pid) => drop(self.hooks.insert(pid, (name.clone(), called))),
+            Err(error) => tracing::error!("[emperor] {name} {called}: {error}"),
         }
     }
 
@@ -316,7 +361,7 @@ impl Emperor {
             "[emperor] running vassal stop-hook: {hook} {name}"
         ));
         match vassal::hook_command(hook, name.as_str()).spawn() {
-            Ok(pid) => drop(self.hooks.insert(pid, name.clone())),
+            Ok(pid) => drop(self.hooks.insert(pid, (name.clone(), "stop-hook"))),
             Err(error) => tracing::error!("[emperor] stop-hook {hook}: {error}"),
         }
     }
@@ -333,6 +378,10 @@ impl Emperor {
                 self.lines.insert(name.clone(), line);
                 self.roster.expect();
                 let early = self.roster.spawned(pid, name.clone());
+                if !self.hooks_as_emperor.is_empty() {
+                    let chore = chore(spec, self.hooks_as_emperor.clone(), Some(pid));
+                    self.begin(&chore, &name, "hooks as emperor");
+                }
                 self.answers.push(Event::Spawned(name.clone(), pid));
                 self.answers
                     .extend(early.map(|exit| Event::Exited(name, exit)));
@@ -366,8 +415,8 @@ impl Emperor {
             self.outputs.flush(&name);
             self.lines.remove(&name);
             self.tell(Event::Exited(name, exit));
-        } else if let Some(name) = self.hooks.remove(&pid) {
-            self.say(&format!("[emperor] {name} stop-hook {exit}"));
+        } else if let Some((name, called)) = self.hooks.remove(&pid) {
+            self.say(&format!("[emperor] {name} {called} {exit}"));
         }
     }
 
@@ -438,6 +487,32 @@ impl Emperor {
             true => line.to_owned(),
             false => format!("{} - {line}", local_ctime()),
         }
+    }
+}
+
+fn chore(spec: &VassalSpec, hooks: Vec<Located<Hook>>, started: Option<Pid>) -> Chore {
+    let own = || {
+        let uid = rustix::process::getuid().as_raw();
+        (uid, rustix::process::getgid().as_raw())
+    };
+    Chore {
+        hooks,
+        as_emperor: started.is_some(),
+        name: spec.name.to_string(),
+        directory: spec.directory.clone(),
+        pid: started.map(Pid::as_raw),
+        owner: spec.owner.map_or_else(own, |it| (it.uid, it.gid)),
+    }
+}
+
+/// Removes the control group of a vassal that is gone. Its last processes may still be about to end; what stays behind
+/// for longer was meant to.
+async fn dissolve(group: Group) {
+    for _ in 0..50 {
+        if group.remove() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use uwgate_ctl::protocol::Request;
 use uwgate_server::queue::Queue;
 
+use crate::commands::Command;
 use crate::control::Client;
 use crate::reconcile::{Manner, Wish};
 use crate::snapshot::Snapshot;
@@ -42,6 +43,8 @@ pub(crate) enum Happening {
     Stats(oneshot::Sender<Snapshot>),
     /// A client of the control socket wants something.
     Control(Request, Client),
+    /// A datagram says what a vassal is to do.
+    Command(Command),
 }
 
 /// The queue.

@@ -9,6 +9,7 @@
 //! A vassal is any program that understands uWSGI's bytes on `UWSGI_EMPEROR_FD`: ours, or a real uWSGI.
 #![forbid(unsafe_code)]
 
+mod commands;
 mod control;
 mod emperor;
 mod happenings;

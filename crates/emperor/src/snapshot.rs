@@ -58,6 +58,8 @@ pub struct VassalView {
     pub on_demand: String,
     /// Who it runs as, if not as the emperor: user and group id.
     pub owner: Option<(u32, u32)>,
+    /// Names and values of its `[emperor]` section.
+    pub attributes: Vec<(String, String)>,
 }
 
 /// Without the lines of the log.
@@ -98,6 +100,7 @@ fn view(name: &Name, vassal: &Vassal, sources: &[Source]) -> VassalView {
         reason_at: moment(vassal.death().map(|it| it.1)),
         on_demand: spec.on_demand.clone().unwrap_or_default(),
         owner: spec.owner.map(|owner| (owner.uid, owner.gid)),
+        attributes: spec.attributes.clone(),
     }
 }
 

@@ -4,13 +4,16 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 
+use uwgate_config::options::Phase;
 use uwgate_config::{Loaded, Options};
 use uwgate_server::background::Background;
+use uwgate_server::hooks;
 use uwgate_server::station::Station;
 use uwgate_server::title::Part;
 use uwgate_sys::process;
 use uwgate_sys::signals::Signal;
 
+use crate::commands::CommandSocket;
 use crate::control;
 use crate::emperor::{Emperor, Servers};
 use crate::happenings;
@@ -75,11 +78,20 @@ fn start(
         shown.process.titles.procname = Some(title.clone());
     }
     let mut station = Station::open(&shown, Part::Emperor, background).map_err(one)?;
+    // A successor goes on where its former self was.
+    let begins = before.1.is_none();
+    let do_hooks = |phases: &[Phase]| match begins {
+        true => do_hooks(options, phases),
+        false => Ok(()),
+    };
+    do_hooks(&[Phase::Asap, Phase::PreJail, Phase::InJail])?;
     tracing::info!("*** starting uWSGI Emperor ***");
     make_room();
     let servers = bind(options, &station)?;
     write_pid(options).map_err(one)?;
+    do_hooks(&[Phase::AsRoot])?;
     station.settle(options).map_err(one)?;
+    do_hooks(&[Phase::AsUser, Phase::EmperorStart])?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -98,6 +110,13 @@ fn start(
         let _ = fs::remove_file(&pidfile.value);
     }
     result
+}
+
+fn do_hooks(options: &Options, phases: &[Phase]) -> Result<(), Vec<String>> {
+    let done = phases
+        .iter()
+        .try_for_each(|phase| hooks::run(options, *phase, None));
+    done.map_err(|problem| vec![problem])
 }
 
 /// An emperor serves no requests itself: one program that stops for another's fault is not what it is for.
@@ -139,9 +158,12 @@ fn bind(options: &Options, station: &Station) -> Result<Servers, Vec<String>> {
         .map(|asked| stats::Server::bind(asked, options, owner))
         .collect();
     let one = |problem| vec![problem];
+    let commands = options.vassals.emperor_command_socket.as_ref();
+    let commands = commands.map(|asked| CommandSocket::bind(asked, owner));
     Ok(Servers {
         stats: stats.map_err(one)?,
         control: bind_control(options, owner).map_err(one)?,
+        commands: commands.transpose().map_err(one)?,
     })
 }
 

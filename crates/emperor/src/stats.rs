@@ -1,5 +1,6 @@
 //! `emperor-stats`: the state of the emperor as uWSGI's JSON.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use serde::Serialize;
@@ -109,6 +110,8 @@ struct Vassal<'a> {
     gid: u32,
     monitor: &'a str,
     respawns: u32,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    attrs: BTreeMap<&'a str, &'a str>,
 }
 
 #[derive(Serialize)]
@@ -148,8 +151,17 @@ impl<'a> From<&'a VassalView> for Vassal<'a> {
             gid,
             monitor: &it.source,
             respawns: it.respawns,
+            attrs: attrs(&it.attributes),
         }
     }
+}
+
+/// As in uWSGI, of one that is given several times the first counts.
+fn attrs(pairs: &[(String, String)]) -> BTreeMap<&str, &str> {
+    let latest_first = pairs.iter().rev();
+    latest_first
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
 }
 
 impl<'a> From<&'a VassalView> for Blacklisted<'a> {

@@ -20,7 +20,7 @@ pub mod command;
 mod connection;
 pub mod environment;
 pub mod exchange;
-mod hooks;
+pub mod hooks;
 mod host;
 pub mod inherit;
 pub mod listen;

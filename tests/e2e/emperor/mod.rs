@@ -1,7 +1,10 @@
 //! The emperor and its vassals. Both sides speak uWSGI's dialogue, so every pairing is tested: ours over ours, ours
 //! over a real uWSGI, a real uWSGI over ours, and, as the judge of the test, uWSGI over itself.
 
+mod bounds;
+mod commands;
 mod ctl;
+mod hooks;
 mod life;
 mod on_demand;
 mod owners;

@@ -21,6 +21,8 @@ use crate::entry::Entry;
 use crate::finding::{Finding, Severity};
 use crate::options::Options;
 use crate::origin::{Located, Origin};
+use crate::read::Format;
+use crate::read::source::lines_of;
 use crate::table::{self, Support};
 use crate::value;
 use crate::world::World;
@@ -162,6 +164,16 @@ pub fn list_of_text(name: &str, text: &str) -> Result<Vec<Entry>, Vec<Finding>> 
         true => Err(reader.findings),
         false => Ok(entries_of(reader.list)),
     }
+}
+
+/// The pairs of one section of a text as they are written there, nothing in them replaced, in their order. The suffix of
+/// `name` tells the format; without one it is ini. What cannot be read gives nothing: whoever starts with that
+/// configuration says what is wrong with it.
+pub fn section_of_text(name: &str, text: &str, section: &str) -> Vec<(String, String)> {
+    let format = Format::of(name).unwrap_or(Format::Ini);
+    let contents = format.read(&lines_of(name, text), section);
+    let pairs = contents.pairs.into_iter();
+    pairs.map(|pair| (pair.key, pair.value)).collect()
 }
 
 /// What reading gives, errors or not: `check` wants as much as there is.

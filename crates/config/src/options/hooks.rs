@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::SignalAction;
 use crate::origin::Located;
 
@@ -69,10 +71,26 @@ pub enum Phase {
     MasterStart,
     /// The very end.
     AsUserAtexit,
+    /// The emperor has said that this instance is to end.
+    EmperorStop,
+    /// The emperor has said that this instance is to reload.
+    EmperorReload,
+    /// The emperor is gone.
+    EmperorLost,
+    /// An emperor begins.
+    EmperorStart,
+    /// A vassal's process, before it becomes the vassal's user.
+    AsVassalBeforeDrop,
+    /// A vassal's process, before it becomes the vassal's program.
+    AsVassal,
+    /// An emperor has started a vassal.
+    AsEmperor,
+    /// A vassal waits for a connection.
+    AsOnDemandVassal,
 }
 
 /// Something to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hook {
     /// As it was written.
     pub text: String,
@@ -81,7 +99,7 @@ pub struct Hook {
 }
 
 /// What a hook does. Paths are relative to where the app runs, once that is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Runs a line in a shell and waits for its end.
     Exec {
@@ -139,7 +157,7 @@ pub enum Action {
 }
 
 /// Something that a start waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Awaited {
     /// A network interface that is up.
     Interface(String),

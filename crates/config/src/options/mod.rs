@@ -17,6 +17,7 @@ mod python;
 mod recycling;
 mod sockets;
 mod stats;
+mod vassals;
 mod workers;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub use self::python::{EnvChange, Mount, Python};
 pub use self::recycling::Recycling;
 pub use self::sockets::{Ownership, Sockets};
 pub use self::stats::Stats;
+pub use self::vassals::{GroupSetting, ResourceLimit, Vassals};
 pub use self::workers::Workers;
 pub use crate::log_format::{LogFormat, Piece, Place, VARIABLES, Value, Variable};
 pub use crate::log_target::{Change, Encoder, LogTo, Logger, Route, Sink, Template, TemplatePiece};
@@ -72,6 +74,8 @@ pub struct Options {
     pub stats: Stats,
     /// Other instances that this one looks after.
     pub emperor: Emperor,
+    /// What is done with each of them.
+    pub vassals: Vassals,
 }
 
 impl Options {

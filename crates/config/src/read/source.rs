@@ -162,7 +162,6 @@ fn line_at(bytes: &[u8], at: usize) -> u32 {
 }
 
 /// Splits a text into lines with their origins, without replacing anything.
-#[cfg(test)]
 pub(crate) fn lines_of(name: &str, text: &str) -> Vec<super::Line> {
     text.split('\n')
         .zip(1..)

@@ -155,6 +155,24 @@ pub(super) const GROUPS: &[Group] = &[
         "docs/emperor.md tells what it can do",
     ),
     refused(
+        "zerg",
+        "Broodlord and zerg",
+        "vassals and instances cannot be reinforced by others that share their sockets",
+        "give the instance more processes, with cheaper if they are needed at times only",
+    ),
+    refused(
+        "vassal-hooks",
+        "Other hooks around vassals",
+        "functions of plugins and mounts cannot be asked for by name",
+        "write hook-as-vassal-before-drop, hook-as-vassal or hook-as-emperor = exec:COMMAND",
+    ),
+    refused(
+        "cgroup",
+        "Control groups of an instance",
+        "an instance does not put itself into a control group",
+        "let the service manager do it, or the emperor with vassal-cgroup and vassal-cgroup-opt",
+    ),
+    refused(
         "cluster",
         "Subscriptions and clusters",
         "subscriptions and legions are not supported yet",

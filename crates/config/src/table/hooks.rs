@@ -65,6 +65,20 @@ pub(super) const ROWS: &[Row] = &[
                grace_them_all, reap_them_all or stats. SIGTERM is gracefully_kill_them_all anyway."),
     hook("hook-as-user-atexit", |o, e| add(o, e, Phase::AsUserAtexit)).help("Do this at the very end of the instance."),
     command("exec-as-user-atexit", |o, e| exec(o, e, Phase::AsUserAtexit)).help("Run this command at the very end of the instance."),
+    hook("hook-emperor-start", |o, e| add(o, e, Phase::EmperorStart)).help("In an emperor: do this before the first vassal starts."),
+    hook("hook-as-vassal-before-drop", |o, e| add(o, e, Phase::AsVassalBeforeDrop))
+        .help("In an emperor: do this in each new vassal's process, with the emperor's privileges; if it fails, the vassal does not start. UWSGI_VASSAL_CONFIG has its name."),
+    hook("hook-as-vassal", |o, e| add(o, e, Phase::AsVassal))
+        .help("In an emperor: do this in each new vassal's process, as its user, before its program starts; if it fails, the vassal does not start. UWSGI_VASSAL_CONFIG has its name."),
+    command("exec-as-vassal", |o, e| exec(o, e, Phase::AsVassal)).help("As hook-as-vassal, with a command."),
+    hook("hook-as-emperor", |o, e| add(o, e, Phase::AsEmperor))
+        .help("In an emperor: do this whenever a vassal was started. UWSGI_VASSAL_CONFIG, _PID, _UID and _GID tell of it. Nobody waits for it."),
+    command("exec-as-emperor", |o, e| exec(o, e, Phase::AsEmperor)).help("As hook-as-emperor, with a command."),
+    hook("hook-as-on-demand-vassal", |o, e| add(o, e, Phase::AsOnDemandVassal))
+        .help("In an emperor: do this whenever a vassal begins to wait for a connection."),
+    hook("hook-emperor-stop", |o, e| add(o, e, Phase::EmperorStop)).help("In a vassal: do this when the emperor says that it is to end."),
+    hook("hook-emperor-reload", |o, e| add(o, e, Phase::EmperorReload)).help("In a vassal: do this when the emperor says that it is to reload."),
+    hook("hook-emperor-lost", |o, e| add(o, e, Phase::EmperorLost)).help("In a vassal: do this when the emperor is gone."),
     parsed("hook-touch", "FILE ACTION:VALUE", |o, e| add_touch(o, e, parse))
         .repeatable()
         .help("Do this when the file is touched or appears; looked at once a second."),

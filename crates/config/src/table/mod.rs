@@ -22,6 +22,7 @@ mod python;
 mod recycling;
 mod sockets;
 mod stats;
+mod vassals;
 mod workers;
 
 use std::collections::HashMap;
@@ -378,6 +379,10 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Emperor and vassals",
         rows: emperor::ROWS,
+    },
+    Section {
+        title: "What is done with vassals",
+        rows: vassals::ROWS,
     },
     Section {
         title: "Configuration language",

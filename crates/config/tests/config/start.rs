@@ -67,7 +67,8 @@ fn every_field_has_its_option() {
          daemonize2 = /var/log/x\nattach-daemon = sleep 9\nsmart-attach-daemon = /run/d.pid d --go\n\
          cheaper = 2\ncheaper-initial = 3\ncheaper-algo = busyness\ncheaper-busyness-max = 70\n\
          max-requests = 5000\nreload-on-rss = 300\nreload-on-exception-type = MemoryError\n\
-         emperor = /srv/v\nemperor = /srv/*/a.ini\nvassals-set = a=b\nemperor-stats-server = :9192\nheartbeat = 4\n",
+         emperor = /srv/v\nemperor = /srv/*/a.ini\nvassals-set = a=b\nemperor-stats-server = :9192\nheartbeat = 4\n\
+         vassals-cap = kill, chown\nemperor-use-clone = pid,mnt\nvassal-limit = as:1G\nvassal-cgroup-opt = cpu.max:1 2\n",
     );
     let Options {
         sockets,
@@ -85,6 +86,7 @@ fn every_field_has_its_option() {
         http,
         stats,
         emperor,
+        vassals,
     } = options;
     let addresses: Vec<_> = sockets
         .sockets
@@ -120,6 +122,11 @@ fn every_field_has_its_option() {
     assert_eq!(emperor.emperor.len(), 2);
     assert_eq!((emperor.emperor_freq, emperor.heartbeat), (3, 4));
     assert_eq!(*emperor.vassal_set[0], "a=b");
+    let names = |of: &[Located<String>]| of.iter().map(|it| it.value.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&vassals.vassal_cap), ["kill", "chown"]);
+    assert_eq!(names(&vassals.emperor_use_clone), ["pid", "mnt"]);
+    assert_eq!(vassals.vassal_limit[0].value.value, Some(1 << 30));
+    assert_eq!(vassals.vassal_cgroup_opt[0].value.value, "1 2");
     assert_eq!(shown(&emperor.emperor_stats), [":9192"]);
     assert_eq!(*python.module.unwrap(), "pkg.mod:app");
     let mounts: Vec<_> = python.mount.into_iter().map(|mount| mount.value).collect();

@@ -10,7 +10,7 @@ use uwgate_config::options::Emperor;
 use uwgate_ctl::protocol::default_socket;
 
 pub(crate) use self::server::{Client, Server};
-pub(crate) use self::view::{deed, telling_line, view};
+pub(crate) use self::view::{deed, show_confinement, telling_line, view};
 
 /// Where the control socket is, and whether the options say so.
 pub(crate) fn path(emperor: &Emperor) -> (PathBuf, bool) {

@@ -10,6 +10,7 @@ use uwgate_sys::process::{self, Pid};
 use crate::reconcile::{Standing, State, Vassal};
 use crate::snapshot::moment;
 use crate::spec::{ConfigFrom, Name, VassalSpec};
+use crate::vassal::Confinement;
 
 /// A start that takes longer than this is worth a word.
 const LONG_START: Duration = Duration::from_secs(10);
@@ -35,7 +36,34 @@ pub(crate) fn view(name: &Name, vassal: &Vassal, source: &str, now: Millis) -> p
         gid: spec.owner.map(|owner| owner.gid),
         on_demand: spec.on_demand.clone(),
         rss: vassal.pid().and_then(rss),
+        limits: Vec::new(),
+        cgroup: None,
+        namespaces: Vec::new(),
+        capabilities: None,
+        attributes: spec.attributes.clone(),
         log: Vec::new(),
+    }
+}
+
+/// Adds its bounds, and what has come of them.
+pub(crate) fn show_confinement(confinement: &Confinement, shown: &mut protocol::Vassal) {
+    shown.limits = confinement.shown_limits();
+    shown.namespaces.clone_from(&confinement.namespaces);
+    shown.capabilities.clone_from(&confinement.capabilities);
+    let Some(group) = &confinement.group else {
+        return;
+    };
+    shown.cgroup = Some(group.directory.clone());
+    if let Some(kills @ 1..) = group.killed_for_memory() {
+        let what = match kills {
+            1 => "a process was".to_owned(),
+            kills => format!("{kills} processes were"),
+        };
+        let why = format!("{what} killed for more memory than its control group allows");
+        shown.reason = Some(match shown.reason.take() {
+            Some(reason) => format!("{why}; {reason}"),
+            None => why,
+        });
     }
 }
 

@@ -5,8 +5,9 @@ use uwgate_sys::clock::coarse_now;
 use uwgate_sys::process;
 
 use super::Emperor;
-use crate::control::{Client, deed, telling_line, view};
-use crate::reconcile::{Event, Vassal, Wish};
+use crate::commands::Command;
+use crate::control::{Client, deed, show_confinement, telling_line, view};
+use crate::reconcile::{Event, Standing, Vassal, Wish};
 use crate::spec::Name;
 
 /// So many of the last lines are searched for what went wrong.
@@ -62,6 +63,13 @@ impl Emperor {
         let source = self.sources.get(vassal.source());
         let now = coarse_now();
         let mut shown = view(name, vassal, source.map_or("", |it| &it.shown), now);
+        let is_held = vassal.standing() == Standing::Held;
+        if is_held && vassal.started().is_none() && self.realm.waits_for_command(name) {
+            shown.reason = Some("waits to be told to start (emperor-wait-for-command)".to_owned());
+        }
+        if let Ok(confinement) = self.manner.confinement(vassal.spec()) {
+            show_confinement(&confinement, &mut shown);
+        }
         if let Some(reason) = &mut shown.reason {
             let printed = self.outputs.last(name, SEARCHED);
             if let Some(line) = telling_line(vassal, now, &printed) {
@@ -97,6 +105,21 @@ impl Emperor {
             let only = (!all).then(|| names.into_iter().collect());
             self.outputs.follow(only, client);
         }
+    }
+
+    /// What came over the command socket.
+    pub(super) fn command(&mut self, command: Command) {
+        let (what, name, wish): (_, _, fn(Name) -> Wish) = match command {
+            Command::Log(text) => return tracing::info!("{text}"),
+            Command::Spawn(name) => ("spawn", name, Wish::Start),
+            Command::Respawn(name) => ("respawn", name, Wish::Reload),
+            Command::Stop(name) => ("stop", name, Wish::Stop),
+        };
+        if self.realm.vassal(&name).is_none() {
+            return tracing::warn!("[uwsgi-emperor] ERROR: unable to find vassal \"{name}\"");
+        }
+        tracing::info!("[uwsgi-emperor] INFO: requested the {what} of vassal \"{name}\"");
+        self.tell(Event::Wish(wish(name)));
     }
 
     fn find_all(&self, asked: &[String]) -> Result<Vec<Name>, String> {

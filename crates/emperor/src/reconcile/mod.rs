@@ -228,6 +228,8 @@ pub struct Realm {
     doubles: BTreeSet<Name>,
     /// To be held as soon as a source names them.
     held: BTreeSet<Name>,
+    /// New ones are held as well, but for these.
+    free: Option<BTreeSet<Name>>,
     lives: u64,
     ending: Option<Manner>,
     /// When we were last asked anything.
@@ -247,6 +249,7 @@ impl Realm {
             vassals: BTreeMap::new(),
             doubles: BTreeSet::new(),
             held: BTreeSet::new(),
+            free: None,
             lives: 0,
             ending: None,
             seen: Millis::default(),
@@ -284,6 +287,16 @@ impl Realm {
     /// Of an emperor before this one: vassals that the operator has stopped stay so.
     pub fn hold(&mut self, names: impl IntoIterator<Item = Name>) {
         self.held.extend(names);
+    }
+
+    /// From now on every new vassal but these is held until somebody wants it to start.
+    pub fn wait_for_command(&mut self, except: impl IntoIterator<Item = Name>) {
+        self.free.get_or_insert_default().extend(except);
+    }
+
+    /// Whether a vassal that is new waits for somebody to want it.
+    pub fn waits_for_command(&self, name: &Name) -> bool {
+        self.free.as_ref().is_some_and(|free| !free.contains(name))
     }
 
     /// When [`handle_timer`](Self::handle_timer) has something to do.
@@ -378,7 +391,8 @@ impl Realm {
             orders.extend(self.one(&name, now, Vassal::vanish));
         }
         for (name, (source, spec)) in union {
-            let (settings, held) = (self.settings, self.held.remove(&name));
+            let held = self.held.remove(&name) || self.waits_for_command(&name);
+            let settings = self.settings;
             self.vassals
                 .entry(name.clone())
                 .or_insert_with(|| Vassal::new(&settings, Arc::clone(&spec), source, held));

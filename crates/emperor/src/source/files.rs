@@ -7,9 +7,10 @@ use std::{fs, io};
 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
-use uwgate_config::options::Emperor;
+use uwgate_config::Options;
 
 use super::Teller;
+use super::attributes::Attributes;
 use super::file::{Found, Rules, by_name};
 use super::notice::Watch;
 use super::on_demand::OnDemand;
@@ -168,17 +169,20 @@ pub(super) struct Files {
     place: Place,
     rules: Rules,
     on_demand: OnDemand,
+    attributes: Attributes,
     every: Duration,
     refused: Refused,
 }
 
 impl Files {
-    pub(super) fn new(place: Place, options: &Emperor) -> Self {
+    pub(super) fn new(place: Place, options: &Options) -> Self {
+        let emperor = &options.emperor;
         Self {
             place,
-            rules: Rules::new(options),
-            on_demand: OnDemand::new(options),
-            every: Duration::from_secs(options.emperor_freq.max(1).into()),
+            rules: Rules::new(emperor),
+            on_demand: OnDemand::new(emperor),
+            attributes: Attributes::new(&options.vassals),
+            every: Duration::from_secs(emperor.emperor_freq.max(1).into()),
             refused: Refused::new(),
         }
     }
@@ -231,6 +235,7 @@ impl Files {
             }
         };
         watch.cover(self.place.directories(&set));
+        self.attributes.fill(&mut set);
         self.on_demand.fill(&mut set).await;
         if !only_news || set != told {
             teller.tell(set.clone());

@@ -5,6 +5,7 @@
 //! its scheme in [`Source::of`] and [`Source::spawn`]. What a source cannot find out for the moment it does not say:
 //! the vassals it named last stay wanted.
 
+mod attributes;
 mod file;
 mod files;
 mod notice;
@@ -16,7 +17,6 @@ use std::sync::Arc;
 
 use tokio::sync::{Notify, mpsc::UnboundedSender};
 use tokio::task::JoinHandle;
-use uwgate_config::options::Emperor;
 use uwgate_config::{Located, Options};
 
 use self::files::{Files, Place};
@@ -108,7 +108,7 @@ impl Source {
     pub(crate) fn spawn(
         &self,
         teller: Teller,
-        options: &Emperor,
+        options: &Options,
     ) -> Result<JoinHandle<()>, String> {
         match &self.kind {
             Kind::Files(place) => Files::new(place.clone(), options).spawn(teller),

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use uwgate_config::options::Emperor;
+use uwgate_config::Options;
 use uwgate_emperor_pg::{Here, Pace, Place, Row, follow};
 use uwgate_server::listen::host_name;
 use uwgate_sys::process;
 
 use super::Teller;
+use super::attributes::Attributes;
 use super::file::is_vassal;
 use crate::spec::{ConfigFrom, MAX_BYTES, Owner, Stamp, VassalSpec};
 
@@ -27,14 +28,16 @@ pub(super) fn place(text: &str) -> Result<Place, String> {
 }
 
 /// Follows it. Must be called in a runtime.
-pub(super) fn spawn(place: Place, teller: Teller, options: &Emperor) -> JoinHandle<()> {
-    let frequency = Duration::from_secs(options.emperor_freq.max(1).into());
-    let extra = options.emperor_extra_extension.iter();
+pub(super) fn spawn(place: Place, teller: Teller, options: &Options) -> JoinHandle<()> {
+    let emperor = &options.emperor;
+    let frequency = Duration::from_secs(emperor.emperor_freq.max(1).into());
+    let extra = emperor.emperor_extra_extension.iter();
     let rules = Rules {
         extra: extra.map(|it| it.value.clone()).collect(),
         directory: std::env::current_dir().unwrap_or_else(|_| "/".into()),
-        tyrant: options.emperor_tyrant,
+        tyrant: emperor.emperor_tyrant,
         is_root: rustix::process::geteuid().is_root(),
+        attributes: Attributes::new(&options.vassals),
     };
     let look = teller.look.clone();
     tokio::spawn(async move {
@@ -59,6 +62,7 @@ struct Rules {
     /// Every vassal has to have a user of its own.
     tyrant: bool,
     is_root: bool,
+    attributes: Attributes,
 }
 
 impl Rules {
@@ -96,7 +100,9 @@ impl Rules {
             owner: self.owner(uid.as_deref(), gid.as_deref())?,
             directory: self.directory.clone(),
             on_demand: socket.clone(),
-            attributes: Vec::new(),
+            attributes: self
+                .attributes
+                .of_text(name, &String::from_utf8_lossy(config)),
         })
     }
 

@@ -6,19 +6,29 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use uwgate_config::options::Emperor;
+use uwgate_config::options::{Emperor, Hook, Phase};
 use uwgate_config::{Located, Options};
 use uwgate_server::environment::environment;
+use uwgate_server::hooks;
 use uwgate_sys::process::{self, SELF, Signal, Spawn};
 
+use super::cgroup::Group;
+use super::confinement::{Bounds, Confinement};
 use super::launch::{LAUNCH, Launch};
-use crate::spec::{ConfigFrom, VassalSpec};
+use crate::spec::{ConfigFrom, Name, VassalSpec};
 
 /// How all vassals are started.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
     /// The first that can be started.
     programs: Vec<String>,
+    /// Which of them an attribute of a vassal stands for.
+    own_program: usize,
+    wrapper_attr: Option<String>,
+    chdir_attr: Option<String>,
+    bounds: Bounds,
+    before_drop: Vec<Located<Hook>>,
+    hooks: Vec<Located<Hook>>,
     start_hook: Option<String>,
     nofollow: bool,
     /// Before and after the vassal's own configuration.
@@ -40,7 +50,9 @@ const DIALOGUE: RawFd = 3;
 const CONFIG: RawFd = 4;
 
 impl Manner {
-    pub(crate) fn new(options: &Options) -> Self {
+    /// # Errors
+    /// One sentence about an option that cannot be.
+    pub(crate) fn new(options: &Options) -> Result<Self, String> {
         let Emperor {
             vassal_set,
             vassals_include,
@@ -78,22 +90,44 @@ impl Manner {
         };
         let text = |text: &Option<Located<String>>| text.as_ref().map(|it| it.value.clone());
         let mut programs = texts(emperor_wrapper_override);
+        let own_program = programs.len();
         programs.push(text(emperor_wrapper).unwrap_or_else(|| SELF.into()));
         programs.extend(texts(emperor_wrapper_fallback));
-        Self {
+        let vassals = &options.vassals;
+        let of_phase = |phase| hooks::of(options, phase).cloned().collect();
+        Ok(Self {
             programs,
+            own_program,
+            wrapper_attr: text(&vassals.emperor_wrapper_attr),
+            chdir_attr: text(&vassals.emperor_chdir_attr),
+            bounds: Bounds::new(vassals)?,
+            before_drop: of_phase(Phase::AsVassalBeforeDrop),
+            hooks: of_phase(Phase::AsVassal),
             start_hook: text(vassals_start_hook),
             nofollow: *emperor_tyrant_nofollow,
             before,
             after,
             environment: inherited(environment(&options.python)),
-        }
+        })
+    }
+
+    /// What a vassal may have and use.
+    ///
+    /// # Errors
+    /// What is wrong with what its configuration says about that.
+    pub(crate) fn confinement(&self, spec: &VassalSpec) -> Result<Confinement, String> {
+        self.bounds.of(spec)
+    }
+
+    /// The control group of a vassal that is gone.
+    pub(crate) fn group(&self, name: &Name) -> Option<Group> {
+        self.bounds.group(name.as_str())
     }
 
     /// What becomes the vassal.
     ///
     /// # Errors
-    /// When the process has no descriptors left.
+    /// When the process has no descriptors left, or the vassal's configuration says what it may not.
     pub(super) fn command(&self, spec: &VassalSpec, ends: Ends) -> io::Result<Spawn> {
         let Ends {
             stdin,
@@ -124,9 +158,12 @@ impl Manner {
             var("UWGATE_VASSAL_OWNER", rule);
         }
         let mut args = self.before.clone();
-        args.extend(own(spec));
+        let at_home = self.directory(spec).is_none();
+        args.extend(own(spec, at_home));
         args.extend(self.after.iter().cloned());
-        let program = match self.launch(spec) {
+        let confinement = self.confinement(spec).map_err(io::Error::other)?;
+        let namespaces = confinement.namespaces();
+        let program = match self.launch(spec, confinement) {
             None => self.programs.first().map_or(SELF, String::as_str),
             Some(launch) => {
                 let launch = serde_json::to_string(&launch).map_err(io::Error::other)?;
@@ -142,27 +179,63 @@ impl Manner {
             cwd: Some(spec.directory.clone()),
             process_group: true,
             death_signal: Some(Signal::KILL),
+            namespaces,
             ..Spawn::new(program)
         })
     }
 
+    /// Where its program is started, if its configuration says so.
+    fn directory<'s>(&self, spec: &'s VassalSpec) -> Option<&'s String> {
+        attribute(spec, &self.chdir_attr)
+    }
+
     /// What is to be done before; `None` when that is nothing.
-    fn launch(&self, spec: &VassalSpec) -> Option<Launch> {
-        let plain = spec.owner.is_none() && self.start_hook.is_none() && self.programs.len() == 1;
+    fn launch(&self, spec: &VassalSpec, confinement: Confinement) -> Option<Launch> {
+        let mut programs = self.programs.clone();
+        if let (Some(own), Some(program)) = (
+            attribute(spec, &self.wrapper_attr),
+            programs.get_mut(self.own_program),
+        ) {
+            program.clone_from(own);
+        }
+        let directory = self.directory(spec);
+        let plain = spec.owner.is_none()
+            && self.start_hook.is_none()
+            && self.before_drop.is_empty()
+            && self.hooks.is_empty()
+            && directory.is_none()
+            && confinement.is_none()
+            && programs == self.programs
+            && programs.len() == 1;
+        let sees_emperor = !confinement.namespaces().contains("pid");
         let file = match &spec.config {
             ConfigFrom::File { path } | ConfigFrom::Output { path } => Some(path),
             ConfigFrom::Bytes { .. } => None,
         };
         (!plain).then(|| Launch {
             name: spec.name.to_string(),
-            emperor: process::this().as_raw(),
+            emperor: if sees_emperor {
+                process::this().as_raw()
+            } else {
+                0
+            },
+            confinement,
+            before_drop: self.before_drop.clone(),
+            hooks: self.hooks.clone(),
+            directory: directory.map(Into::into),
             owner: spec.owner.map(|owner| (owner.uid, owner.gid)),
             file: file.map(|path| spec.directory.join(path)),
             nofollow: self.nofollow,
             hook: self.start_hook.clone(),
-            programs: self.programs.clone(),
+            programs,
         })
     }
+}
+
+fn attribute<'s>(spec: &'s VassalSpec, name: &Option<String>) -> Option<&'s String> {
+    let name = name.as_ref()?;
+    let mut pairs = spec.attributes.iter();
+    pairs.find(|(its, _)| its == name).map(|(_, value)| value)
 }
 
 fn absolute(path: &Path) -> OsString {
@@ -171,9 +244,14 @@ fn absolute(path: &Path) -> OsString {
 }
 
 /// The option for the vassal's own configuration, chosen by its ending.
-fn own(spec: &VassalSpec) -> [OsString; 2] {
+/// `at_home`: it is read in the directory of its file.
+fn own(spec: &VassalSpec, at_home: bool) -> [OsString; 2] {
     match &spec.config {
-        ConfigFrom::File { path } => [option(&path.to_string_lossy()).into(), path.into()],
+        ConfigFrom::File { path } => {
+            let whole = || spec.directory.join(path);
+            let name = if at_home { path.clone() } else { whole() };
+            [option(&path.to_string_lossy()).into(), name.into()]
+        }
         // By its whole path: the shell that runs it would look for a bare name elsewhere.
         ConfigFrom::Output { path } => {
             let mut name = OsString::from("exec://");

@@ -1,6 +1,9 @@
 //! What an order comes to: a process, a byte, a signal.
 
+mod cgroup;
+mod chore;
 mod command;
+mod confinement;
 mod dialogue;
 mod door;
 mod doors;
@@ -11,10 +14,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use tokio::sync::mpsc::UnboundedSender;
-use uwgate_sys::process::Pid;
+use uwgate_sys::process::{Namespaces, Pid};
 
+pub(crate) use self::cgroup::Group;
+pub(crate) use self::chore::Chore;
 use self::command::Ends;
 pub(crate) use self::command::Manner;
+pub(crate) use self::confinement::Confinement;
 use self::dialogue::Dialogue;
 use self::door::Door;
 pub(crate) use self::doors::Doors;
@@ -61,9 +67,28 @@ pub(crate) fn start(
         dialogue: theirs,
         config: their_config,
     };
-    let pid = manner.command(spec, ends)?.spawn()?;
+    let command = manner.command(spec, ends)?;
+    let namespaces = command.namespaces;
+    let pid = command
+        .spawn()
+        .map_err(|error| explain(error, namespaces))?;
     let dialogue = Dialogue::follow(dialogue, spec.name.clone(), life, sender.clone())?;
     Ok((pid, Line { dialogue, config }))
+}
+
+fn explain(error: io::Error, namespaces: Namespaces) -> io::Error {
+    if namespaces.is_empty() {
+        return error;
+    }
+    let names: Vec<&str> = namespaces.names().collect();
+    let names = names.join(",");
+    let what_to_do = match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            "; the emperor has to be root, and a container it runs in has to allow namespaces"
+        }
+        _ => "",
+    };
+    io::Error::other(format!("emperor-use-clone = {names}: {error}{what_to_do}"))
 }
 
 impl Line {

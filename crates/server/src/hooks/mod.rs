@@ -25,7 +25,7 @@ pub(crate) enum Outcome {
 }
 
 /// The hooks of a turning point, in their order.
-pub(crate) fn of(options: &Options, phase: Phase) -> impl Iterator<Item = &Located<Hook>> {
+pub fn of(options: &Options, phase: Phase) -> impl Iterator<Item = &Located<Hook>> {
     let hooks = options.hooks.hooks.iter();
     hooks
         .filter(move |(its, _)| *its == phase)
@@ -48,17 +48,27 @@ pub(crate) fn want_master(options: &Options) -> bool {
 ///
 /// # Errors
 /// One sentence about the first that failed, with the line that asks for it; those behind it are not done.
-pub(crate) fn run(options: &Options, phase: Phase, directory: Option<&Path>) -> Result<(), String> {
-    for hook in of(options, phase) {
-        match begin(hook, phase_name(phase), options, directory)? {
-            Outcome::Done => {}
-            Outcome::Running(pid) => {
-                let exit = process::reap(pid);
-                verdict(hook, exit.map_err(|error| failed(hook, &error))?)?;
-            }
+pub fn run(options: &Options, phase: Phase, directory: Option<&Path>) -> Result<(), String> {
+    of(options, phase).try_for_each(|hook| run_one(hook, phase, options, directory))
+}
+
+/// Does one hook of a turning point, as [`run`] does.
+///
+/// # Errors
+/// As of [`run`].
+pub fn run_one(
+    hook: &Located<Hook>,
+    phase: Phase,
+    options: &Options,
+    directory: Option<&Path>,
+) -> Result<(), String> {
+    match begin(hook, phase_name(phase), options, directory)? {
+        Outcome::Done => Ok(()),
+        Outcome::Running(pid) => {
+            let exit = process::reap(pid);
+            verdict(hook, exit.map_err(|error| failed(hook, &error))?)
         }
     }
-    Ok(())
 }
 
 /// Begins one; `when` is for the log.
@@ -115,7 +125,7 @@ fn shell(line: &str, options: &Options, directory: Option<&Path>) -> Spawn {
 }
 
 /// uWSGI's words for it.
-pub(crate) fn phase_name(phase: Phase) -> &'static str {
+pub fn phase_name(phase: Phase) -> &'static str {
     match phase {
         Phase::Asap => "asap",
         Phase::PreJail => "pre-jail",
@@ -131,5 +141,13 @@ pub(crate) fn phase_name(phase: Phase) -> &'static str {
         Phase::Accepting1Once => "accepting1-once",
         Phase::MasterStart => "master-start",
         Phase::AsUserAtexit => "atexit",
+        Phase::EmperorStop => "emperor-stop",
+        Phase::EmperorReload => "emperor-reload",
+        Phase::EmperorLost => "emperor-lost",
+        Phase::EmperorStart => "emperor-start",
+        Phase::AsVassalBeforeDrop => "as-vassal-before-drop",
+        Phase::AsVassal => "as-vassal",
+        Phase::AsEmperor => "as-emperor",
+        Phase::AsOnDemandVassal => "as-on-demand-vassal",
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 use uwgate_config::Options;
+use uwgate_config::options::Phase;
 use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process;
 
@@ -186,9 +187,15 @@ impl<L: Launcher> Master<'_, L> {
         let Some(byte) = byte else {
             self.lord.lost();
             tracing::error!("lost connection with my emperor !!!");
+            self.surroundings.chores.add(Phase::EmperorLost);
             return self.grant(Wish::Stop);
         };
         tracing::info!("received message {byte} from emperor");
+        match byte {
+            0 | 2 => self.surroundings.chores.add(Phase::EmperorStop),
+            1 => self.surroundings.chores.add(Phase::EmperorReload),
+            _ => {}
+        }
         match byte {
             // uWSGI's answer to a vassal that asks for its end; whoever has come since is served.
             0 if self.lord.bored => self.grant(Wish::Stop),
