@@ -1,6 +1,7 @@
 //! The loop: what happens goes to the realm, what the realm orders is done.
 
 mod answers;
+mod hooks;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -8,10 +9,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 use uwgate_config::options::{Hook, Phase};
 use uwgate_config::{Loaded, Located, Options};
-use uwgate_server::hooks;
+use uwgate_server::hooks::of;
 use uwgate_server::station::Station;
 use uwgate_server::successor::started_from;
 use uwgate_supervisor::{Millis, Roster, Throttle};
@@ -27,7 +29,7 @@ use crate::snapshot::{self, Snapshot, VassalView};
 use crate::source::{Source, Teller};
 use crate::spec::{Name, VassalSpec};
 use crate::stats;
-use crate::vassal::{self, Chore, Doors, Group, Line, Manner, Outputs};
+use crate::vassal::{self, Doors, Line, Manner, Outputs};
 
 /// Sockets of the emperor itself.
 pub(crate) struct Servers {
@@ -35,6 +37,12 @@ pub(crate) struct Servers {
     pub(crate) control: Option<control::Server>,
     pub(crate) commands: Option<CommandSocket>,
 }
+
+/// How long hooks that nobody waits for may take when all else is over.
+const HOOKS_AT_THE_END: Duration = Duration::from_secs(30);
+
+/// How long the last processes of control groups may.
+const GROUPS_AT_THE_END: Duration = Duration::from_secs(2);
 
 /// The emperor.
 pub(crate) struct Emperor {
@@ -55,6 +63,10 @@ pub(crate) struct Emperor {
     stop_hook: Option<String>,
     /// Hooks that run, and what the log calls them.
     hooks: HashMap<Pid, (Name, &'static str)>,
+    /// Of control groups: how many processes the kernel had killed in each when its vassal was started.
+    killed: HashMap<Name, u64>,
+    /// Control groups on their way out.
+    dissolving: JoinSet<()>,
     hooks_as_emperor: Vec<Located<Hook>>,
     hooks_on_demand: Vec<Located<Hook>>,
     roster: Roster<Name>,
@@ -93,7 +105,7 @@ impl Emperor {
         if let Some(commands) = &mut servers.commands {
             commands.serve(happenings.sender()).map_err(system)?;
         }
-        let of_phase = |phase| hooks::of(options, phase).cloned().collect();
+        let of_phase = |phase| of(options, phase).cloned().collect();
         let doors = Doors::new(options, happenings.sender()).map_err(|problem| vec![problem])?;
         let mut emperor = Self {
             realm: Realm::new(settings(loaded), sources.len()),
@@ -111,6 +123,8 @@ impl Emperor {
                 .as_ref()
                 .map(|it| it.value.clone()),
             hooks: HashMap::new(),
+            killed: HashMap::new(),
+            dissolving: JoinSet::new(),
             hooks_as_emperor: of_phase(Phase::AsEmperor),
             hooks_on_demand: of_phase(Phase::AsOnDemandVassal),
             roster: Roster::default(),
@@ -217,8 +231,17 @@ impl Emperor {
 
     /// Until all is over.
     pub(crate) async fn live(mut self) {
+        let mut last_moment = None;
         while !self.realm.has_ended() || !self.hooks.is_empty() {
+            if self.realm.has_ended() {
+                let now = coarse_now();
+                if *last_moment.get_or_insert(now + HOOKS_AT_THE_END) <= now {
+                    self.say("[emperor] hooks take too long: ending without them");
+                    break;
+                }
+            }
             let deadlines = [
+                last_moment,
                 self.realm.deadline(),
                 self.station.deadline(),
                 self.doors.deadline(),
@@ -232,6 +255,8 @@ impl Emperor {
         for task in &self.tasks {
             task.abort();
         }
+        let dissolved = async { while self.dissolving.join_next().await.is_some() {} };
+        let _ = timeout(GROUPS_AT_THE_END, dissolved).await;
         self.station.leave();
         self.say(&format!(
             "The Emperor has been buried (pid: {})",
@@ -330,39 +355,12 @@ impl Emperor {
                 self.outputs.forget(&name);
                 self.lines.remove(&name);
                 self.doors.close(&name);
+                self.killed.remove(&name);
+                while self.dissolving.try_join_next().is_some() {}
                 if let Some(group) = self.manner.group(&name) {
-                    tokio::spawn(dissolve(group));
+                    self.dissolving.spawn(group.dissolve());
                 }
             }
-        }
-    }
-
-    fn run_on_demand_hooks(&mut self, name: &Name) {
-        if let Some(vassal) = self.realm.vassal(name)
-            && !self.hooks_on_demand.is_empty()
-        {
-            let spec = vassal.spec();
-            let chore = chore(spec, self.hooks_on_demand.clone(), None);
-            self.begin(&chore, name, "on-demand hooks");
-        }
-    }
-
-    fn begin(&mut self, chore: &Chore, name: &Name, called: &'static str) {
-        match chore.start() {
-            Ok(pid) => drop(self.hooks.insert(pid, (name.clone(), called))),
-            Err(error) => tracing::error!("[emperor] {name} {called}: {error}"),
-        }
-    }
-
-    /// Nobody waits for it: the others have to go on.
-    fn run_stop_hook(&mut self, name: &Name) {
-        let Some(hook) = &self.stop_hook else { return };
-        self.say(&format!(
-            "[emperor] running vassal stop-hook: {hook} {name}"
-        ));
-        match vassal::hook_command(hook, name.as_str()).spawn() {
-            Ok(pid) => drop(self.hooks.insert(pid, (name.clone(), "stop-hook"))),
-            Err(error) => tracing::error!("[emperor] stop-hook {hook}: {error}"),
         }
     }
 
@@ -372,16 +370,17 @@ impl Emperor {
             let printed = self.outputs.writer(&name)?;
             Ok((stdin, printed))
         });
+        if let Some(group) = self.manner.group(&name) {
+            let killed = group.killed_for_memory().unwrap_or(0);
+            self.killed.insert(name.clone(), killed);
+        }
         let started = ends.and_then(|ends| vassal::start(&self.manner, spec, life, ends, &sender));
         match started {
             Ok((pid, line)) => {
                 self.lines.insert(name.clone(), line);
                 self.roster.expect();
                 let early = self.roster.spawned(pid, name.clone());
-                if !self.hooks_as_emperor.is_empty() {
-                    let chore = chore(spec, self.hooks_as_emperor.clone(), Some(pid));
-                    self.begin(&chore, &name, "hooks as emperor");
-                }
+                self.run_hooks_as_emperor(spec, pid);
                 self.answers.push(Event::Spawned(name.clone(), pid));
                 self.answers
                     .extend(early.map(|exit| Event::Exited(name, exit)));
@@ -415,8 +414,8 @@ impl Emperor {
             self.outputs.flush(&name);
             self.lines.remove(&name);
             self.tell(Event::Exited(name, exit));
-        } else if let Some((name, called)) = self.hooks.remove(&pid) {
-            self.say(&format!("[emperor] {name} {called} {exit}"));
+        } else {
+            self.hook_exited(pid, exit);
         }
     }
 
@@ -487,32 +486,6 @@ impl Emperor {
             true => line.to_owned(),
             false => format!("{} - {line}", local_ctime()),
         }
-    }
-}
-
-fn chore(spec: &VassalSpec, hooks: Vec<Located<Hook>>, started: Option<Pid>) -> Chore {
-    let own = || {
-        let uid = rustix::process::getuid().as_raw();
-        (uid, rustix::process::getgid().as_raw())
-    };
-    Chore {
-        hooks,
-        as_emperor: started.is_some(),
-        name: spec.name.to_string(),
-        directory: spec.directory.clone(),
-        pid: started.map(Pid::as_raw),
-        owner: spec.owner.map_or_else(own, |it| (it.uid, it.gid)),
-    }
-}
-
-/// Removes the control group of a vassal that is gone. Its last processes may still be about to end; what stays behind
-/// for longer was meant to.
-async fn dissolve(group: Group) {
-    for _ in 0..50 {
-        if group.remove() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -87,7 +87,7 @@ fn start(
     do_hooks(&[Phase::Asap, Phase::PreJail, Phase::InJail])?;
     tracing::info!("*** starting uWSGI Emperor ***");
     make_room();
-    let servers = bind(options, &station)?;
+    let servers = bind(options, &station, begins)?;
     write_pid(options).map_err(one)?;
     do_hooks(&[Phase::AsRoot])?;
     station.settle(options).map_err(one)?;
@@ -151,7 +151,7 @@ fn make_room() {
     }
 }
 
-fn bind(options: &Options, station: &Station) -> Result<Servers, Vec<String>> {
+fn bind(options: &Options, station: &Station, begins: bool) -> Result<Servers, Vec<String>> {
     let owner = station.identity().map(|it| (it.uid, it.gid));
     let stats = options.emperor.emperor_stats.iter();
     let stats: Result<_, _> = stats
@@ -160,10 +160,18 @@ fn bind(options: &Options, station: &Station) -> Result<Servers, Vec<String>> {
     let one = |problem| vec![problem];
     let commands = options.vassals.emperor_command_socket.as_ref();
     let commands = commands.map(|asked| CommandSocket::bind(asked, owner));
+    let commands = match commands.transpose() {
+        // The vassals of a successor do not die for it.
+        Err(problem) if !begins => {
+            tracing::error!("{problem}");
+            None
+        }
+        bound => bound.map_err(one)?,
+    };
     Ok(Servers {
         stats: stats.map_err(one)?,
         control: bind_control(options, owner).map_err(one)?,
-        commands: commands.transpose().map_err(one)?,
+        commands,
     })
 }
 

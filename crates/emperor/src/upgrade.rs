@@ -19,6 +19,7 @@ use crate::emperor::Emperor;
 use crate::heritage::{Heir, Heritage, keep};
 use crate::reconcile::Standing;
 use crate::source::Source;
+use crate::vassal::Manner;
 
 /// An emperor and the one that takes over from it.
 pub const SUCCESSION: Succession = Succession {
@@ -35,6 +36,7 @@ const TRIAL: Duration = Duration::from_secs(10);
 /// Why it could not, one sentence each.
 pub fn try_to_succeed(loaded: &Loaded) -> Result<(), Vec<String>> {
     Source::all(&loaded.options)?;
+    Manner::new(&loaded.options).map_err(|problem| vec![problem])?;
     let said = SUCCESSION.say_that_it_could();
     said.map_err(|error| vec![error.to_string()])
 }

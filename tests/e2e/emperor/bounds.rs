@@ -204,6 +204,21 @@ fn a_vassal_lives_in_its_control_group() {
 }
 
 #[test]
+fn an_emperor_leaves_no_control_groups() {
+    let Some(hierarchy) = Hierarchy::find("leaves") else {
+        return skip("no control groups can be made here");
+    };
+    let mut emperor = Realm::ours()
+        .option("vassal-cgroup", hierarchy.root.display())
+        .start();
+    emperor.add("a.ini", "1");
+    emperor.wait_for_version("a.ini", "1");
+    emperor.process.signal(rustix::process::Signal::QUIT);
+    assert_eq!(emperor.process.wait().code(), Some(0));
+    assert!(!hierarchy.root.join("a.ini").exists());
+}
+
+#[test]
 fn a_vassal_without_its_control_group_does_not_start() {
     let dir = TempDir::new();
     let emperor = Realm::ours()

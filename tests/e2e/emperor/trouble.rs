@@ -147,3 +147,18 @@ fn a_vassal_without_a_pulse_is_replaced() {
     until_true("the old master to be gone", || !alive(master));
     emperor.wait_for_version("a.ini", "1");
 }
+
+#[test]
+fn a_file_that_is_written_all_the_time_is_a_reason() {
+    let emperor = Realm::ours().start();
+    emperor.add("a.ini", "1");
+    emperor.wait_for_version("a.ini", "1");
+    let mut version = 1;
+    until_true("the reason", || {
+        version += 1;
+        emperor.add("a.ini", &version.to_string());
+        let reason = emperor.status("a.ini")["reason"].to_string();
+        reason.contains("its configuration changes all the time")
+    });
+    emperor.wait_for_version("a.ini", &version.to_string());
+}

@@ -45,8 +45,12 @@ pub(crate) fn view(name: &Name, vassal: &Vassal, source: &str, now: Millis) -> p
     }
 }
 
-/// Adds its bounds, and what has come of them.
-pub(crate) fn show_confinement(confinement: &Confinement, shown: &mut protocol::Vassal) {
+/// Adds its bounds, and what has come of them. `before`: what was killed for want of memory before its last start.
+pub(crate) fn show_confinement(
+    confinement: &Confinement,
+    before: u64,
+    shown: &mut protocol::Vassal,
+) {
     shown.limits = confinement.shown_limits();
     shown.namespaces.clone_from(&confinement.namespaces);
     shown.capabilities.clone_from(&confinement.capabilities);
@@ -54,7 +58,8 @@ pub(crate) fn show_confinement(confinement: &Confinement, shown: &mut protocol::
         return;
     };
     shown.cgroup = Some(group.directory.clone());
-    if let Some(kills @ 1..) = group.killed_for_memory() {
+    let kills = group.killed_for_memory().unwrap_or(0);
+    if let kills @ 1.. = kills.saturating_sub(before) {
         let what = match kills {
             1 => "a process was".to_owned(),
             kills => format!("{kills} processes were"),
@@ -97,7 +102,7 @@ fn state(vassal: &Vassal) -> protocol::State {
 
 /// Why it is not as it should be. One that serves again is as it should be, whatever was before.
 fn reason(vassal: &Vassal, state: protocol::State, now: Millis) -> Option<String> {
-    use protocol::State::{Blacklisted, Cursed, Starting, Stopped, Stopping};
+    use protocol::State::{Blacklisted, Cursed, Reloading, Running, Starting, Stopped, Stopping};
 
     let death = || vassal.death().map(|(death, _)| death.to_string());
     match (state, vassal.standing()) {
@@ -110,6 +115,12 @@ fn reason(vassal: &Vassal, state: protocol::State, now: Millis) -> Option<String
         (Starting, _) if let Some(passed) = long_start(vassal, now) => {
             let seconds = passed.as_secs();
             Some(format!("has not said that it serves for {seconds} s"))
+        }
+        (Running | Reloading, _) if let Some(every) = vassal.reloads_at_most_every(now) => {
+            let every = every.as_secs();
+            Some(format!(
+                "its configuration changes all the time: it reloads every {every} s only"
+            ))
         }
         (Starting, _) if vassal.throttle().0 > 0 => death().map(|it| format!("it {it} before")),
         _ => None,

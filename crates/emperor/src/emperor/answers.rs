@@ -68,7 +68,8 @@ impl Emperor {
             shown.reason = Some("waits to be told to start (emperor-wait-for-command)".to_owned());
         }
         if let Ok(confinement) = self.manner.confinement(vassal.spec()) {
-            show_confinement(&confinement, &mut shown);
+            let before = self.killed.get(name).copied().unwrap_or(0);
+            show_confinement(&confinement, before, &mut shown);
         }
         if let Some(reason) = &mut shown.reason {
             let printed = self.outputs.last(name, SEARCHED);

@@ -59,6 +59,12 @@ impl Pacing {
         true
     }
 
+    /// How far apart touches are obeyed, if they come so often that this has become as far as it gets.
+    pub(super) fn widest_gap(&self, now: Millis) -> Option<Duration> {
+        let is_recent = self.last.is_some_and(|last| now.since(last) <= FORGET);
+        (is_recent && self.gap == WIDEST).then_some(WIDEST)
+    }
+
     /// What was asked for is done, or needless.
     pub(super) fn cancel(&mut self) {
         self.due = None;
@@ -82,6 +88,8 @@ mod tests {
         assert_eq!(obeyed[0], 0);
         assert!(obeyed[1] < 1000, "{obeyed:?}");
         assert!(obeyed.len() < 20, "{obeyed:?}");
+        assert_eq!(pacing.widest_gap(Millis(60_000)), Some(WIDEST));
+        assert_eq!(pacing.widest_gap(Millis(80_000)), None);
         let later = Millis(100_000);
         pacing.cancel();
         pacing.ask(later);

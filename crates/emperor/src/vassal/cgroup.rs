@@ -3,6 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use uwgate_config::options::GroupSetting;
@@ -79,11 +80,21 @@ impl Group {
         words.filter(|word| *word != CORE)
     }
 
-    /// Removes it once nobody is in it. `false`: somebody still is.
-    pub(crate) fn remove(&self) -> bool {
+    /// `false`: somebody is in it.
+    fn remove(&self) -> bool {
         match fs::remove_dir(&self.directory) {
             Err(error) => error.kind() != ErrorKind::ResourceBusy,
             Ok(()) => true,
+        }
+    }
+
+    /// Removes it once its last processes have ended, if they soon do: what stays for longer was meant to.
+    pub(crate) async fn dissolve(self) {
+        for _ in 0..50 {
+            if self.remove() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
 

@@ -213,6 +213,22 @@ impl Confinement {
         Ok(())
     }
 
+    /// Of a vassal that stays the user it is: what it was given to make its namespaces is not for its program. Which
+    /// capabilities are.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(super) fn step_down(&self) -> Result<Capabilities, String> {
+        if !self.namespaces().contains("user") || rustix::process::geteuid().is_root() {
+            return Ok(Capabilities::default());
+        }
+        let permitted = Capabilities::permitted().unwrap_or_default();
+        let keep = self.capabilities().also_in(permitted);
+        let done = keep.give_up_others();
+        done.map_err(|error| format!("cannot give up capabilities: {error}"))?;
+        Ok(keep)
+    }
+
     /// For people.
     pub(crate) fn shown_limits(&self) -> Vec<String> {
         let limits = self.limits.iter().map(|it| shown_limit(&it.name, it.value));

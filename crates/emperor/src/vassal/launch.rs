@@ -82,7 +82,7 @@ impl Launch {
         self.confinement.bind()?;
         let keep = match self.owner {
             Some(owner) => self.assume(owner)?,
-            None => Capabilities::default(),
+            None => self.confinement.step_down()?,
         };
         if let Some(hook) = &self.hook {
             self.run(hook)?;

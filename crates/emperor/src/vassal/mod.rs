@@ -16,7 +16,6 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use tokio::sync::mpsc::UnboundedSender;
 use uwgate_sys::process::{Namespaces, Pid};
 
-pub(crate) use self::cgroup::Group;
 pub(crate) use self::chore::Chore;
 use self::command::Ends;
 pub(crate) use self::command::Manner;

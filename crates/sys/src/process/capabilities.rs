@@ -111,6 +111,18 @@ impl Capabilities {
         Ok(Self(rustix::thread::capabilities(None)?.permitted.bits()))
     }
 
+    /// Passes all that this process may on to the program it is about to exec. Async-signal-safe.
+    pub(super) fn pass_all_on() -> io::Result<()> {
+        let all = Self::permitted()?;
+        all.keep_only()?;
+        all.pass_on()
+    }
+
+    /// Gives up all others, in this process and for what it becomes; it must have these, and a single thread.
+    pub fn give_up_others(self) -> io::Result<()> {
+        self.keep_only()
+    }
+
     /// Makes these the calling thread's effective, permitted and inheritable ones, and no others.
     pub(super) fn keep_only(self) -> io::Result<()> {
         let set = CapabilitySet::from_bits_retain(self.0);

@@ -79,6 +79,8 @@ struct Plan {
     process_group: bool,
     death_signal: Option<Signal>,
     capabilities: Capabilities,
+    /// Whoever makes a user namespace is all-powerful there, but would not be after exec, unless as root.
+    stays_powerful: bool,
 }
 
 /// Starts a program in new namespaces. It is our child, and in a new pid namespace the first process there.
@@ -117,6 +119,7 @@ pub(super) fn spawn_apart(spawn: Spawn) -> io::Result<Pid> {
         process_group,
         death_signal,
         capabilities,
+        stays_powerful: namespaces.contains("user") && !rustix::process::geteuid().is_root(),
     };
     let started = plan.start(namespaces);
     drop(reserved);
@@ -208,7 +211,10 @@ impl Plan {
         if unsafe { libc::read(may_go, (&raw mut word).cast(), 1) } != 1 {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        self.capabilities.pass_on()?;
+        match self.stays_powerful {
+            true => Capabilities::pass_all_on()?,
+            false => self.capabilities.pass_on()?,
+        }
         if let Some(cwd) = &self.cwd {
             change_directory(cwd)?;
         }

@@ -51,7 +51,8 @@ pub struct Spawn {
     pub death_signal: Option<Signal>,
     /// Capabilities that the program has although it is not root; this process must have them.
     pub capabilities: Capabilities,
-    /// Namespaces that the child gets new ones of; `program` has to be a path then. Not for [`Spawn::exec`].
+    /// Namespaces that the child gets new ones of; `program` has to be a path then. Not for [`Spawn::exec`]. Without
+    /// root, the program has all capabilities in a new user namespace.
     pub namespaces: Namespaces,
 }
 

@@ -174,6 +174,11 @@ impl Vassal {
         throttled.then(|| self.child.deadline()).flatten()
     }
 
+    /// How often it is reloaded, if its configuration changes more often than that.
+    pub fn reloads_at_most_every(&self, now: Millis) -> Option<Duration> {
+        self.touches.widest_gap(now)
+    }
+
     /// How it is.
     pub fn state(&self) -> State {
         match self.child.status() {
