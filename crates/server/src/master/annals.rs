@@ -164,19 +164,8 @@ fn tell(text: &mut String, books: &[Book]) {
         } = book;
         let _ = write!(text, "book {harakiris} {spawns} {average}");
         for core in cores {
-            let Counters {
-                requests,
-                exceptions,
-                write_errors,
-                read_errors,
-                sent,
-                running,
-                offloaded,
-            } = core;
-            let _ = write!(
-                text,
-                " {requests},{exceptions},{write_errors},{read_errors},{sent},{running},{offloaded}"
-            );
+            let numbers = <[u64; 7]>::from(*core).map(|number| number.to_string());
+            let _ = write!(text, " {}", numbers.join(","));
         }
         text.push('\n');
     }
@@ -198,19 +187,11 @@ fn book(fields: &[&str]) -> Book {
 }
 
 fn counters(field: &str) -> Counters {
-    let mut fields = field
-        .split(',')
-        .map(|field| field.parse().unwrap_or_default());
-    let mut number = || fields.next().unwrap_or_default();
-    Counters {
-        requests: number(),
-        exceptions: number(),
-        write_errors: number(),
-        read_errors: number(),
-        sent: number(),
-        running: number(),
-        offloaded: number(),
+    let mut numbers = [0; 7];
+    for (number, digits) in numbers.iter_mut().zip(field.split(',')) {
+        *number = digits.parse().unwrap_or_default();
     }
+    numbers.into()
 }
 
 #[cfg(test)]

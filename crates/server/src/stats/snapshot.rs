@@ -179,9 +179,10 @@ impl Counters {
     }
 }
 
-impl std::ops::AddAssign for Counters {
-    fn add_assign(&mut self, other: Self) {
-        let Self {
+/// In the order in which a master tells them to the newer binary that it becomes: what is new comes last.
+impl From<Counters> for [u64; 7] {
+    fn from(counters: Counters) -> Self {
+        let Counters {
             requests,
             exceptions,
             write_errors,
@@ -189,14 +190,49 @@ impl std::ops::AddAssign for Counters {
             sent,
             running,
             offloaded,
-        } = other;
-        self.requests += requests;
-        self.exceptions += exceptions;
-        self.write_errors += write_errors;
-        self.read_errors += read_errors;
-        self.sent += sent;
-        self.running += running;
-        self.offloaded += offloaded;
+        } = counters;
+        [
+            requests,
+            exceptions,
+            write_errors,
+            read_errors,
+            sent,
+            running,
+            offloaded,
+        ]
+    }
+}
+
+impl From<[u64; 7]> for Counters {
+    fn from(numbers: [u64; 7]) -> Self {
+        let [
+            requests,
+            exceptions,
+            write_errors,
+            read_errors,
+            sent,
+            running,
+            offloaded,
+        ] = numbers;
+        Self {
+            requests,
+            exceptions,
+            write_errors,
+            read_errors,
+            sent,
+            running,
+            offloaded,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Counters {
+    fn add_assign(&mut self, other: Self) {
+        let mut sums: [u64; 7] = (*self).into();
+        for (sum, more) in sums.iter_mut().zip(<[u64; 7]>::from(other)) {
+            *sum += more;
+        }
+        *self = sums.into();
     }
 }
 
