@@ -72,7 +72,7 @@ uwgate_sys::shared_struct! {
         pub rss: AtomicU64,
         /// Address space when last looked at, in bytes.
         pub vsz: AtomicU64,
-        /// Requests of the worker before the current process: what it has begun since is the delta.
+        /// Requests in that row before the current process: what it has begun since is the delta.
         pub requests_before: AtomicU64,
         /// 1 when the worker was sent home for want of work (cheaper, idle).
         pub cheap: AtomicU64,

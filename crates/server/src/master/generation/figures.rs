@@ -63,7 +63,7 @@ impl Generation {
         let memory = Pid::from_raw(pid).and_then(|pid| process::memory(pid).ok());
         let first = lines.first();
         let counters = book.total();
-        let begun = self.scoreboard.worker_requests(id);
+        let begun = scoreboard::sum(lines);
         Worker {
             id,
             pid,

@@ -12,6 +12,7 @@ use uwgate_sys::process::{self, Pid, Signal};
 use super::{Change, Generation, Hands, Key};
 use crate::listen::Listening;
 use crate::message::{Message, ToWorker, ToZygote};
+use crate::scoreboard::sum;
 
 /// The process that workers are forked from.
 pub(super) struct Zygote {
@@ -118,6 +119,7 @@ impl Generation {
         };
         let occupant = slot.at_mut(key.side);
         occupant.life += 1;
+        occupant.requests_before = sum(self.scoreboard.row(key.row()));
         // All that can fail comes first: once the order is out, a process may come.
         hands.happenings.follow_worker(key, occupant.life, ours)?;
         let (worker, side) = (key.worker, key.side);

@@ -54,6 +54,8 @@ pub(super) struct Occupant {
     pub(super) awaited: bool,
     /// When the process was started.
     pub(super) born: Millis,
+    /// What those before it in the same row have begun: it may serve before the master hears of it.
+    pub(super) requests_before: u64,
     /// It is being replaced because it has done enough.
     pub(super) is_done: bool,
     /// What a graceful stop means for it.
@@ -162,6 +164,7 @@ impl Occupant {
             life: 0,
             awaited: false,
             born: Millis(0),
+            requests_before: 0,
             is_done: false,
             farewell: ToWorker::Drain,
             gave_up: false,

@@ -118,11 +118,13 @@ impl Generation {
 
     /// Notes in the scoreboard who serves in a slot from now on.
     pub(super) fn seat_process(&mut self, key: Key, pid: Pid) {
-        let is_current = |slot: &mut super::Slot| slot.current_side() == key.side;
-        if !self.slot(key.worker).is_some_and(is_current) {
+        let Some(slot) = self.slot(key.worker) else {
+            return;
+        };
+        if slot.current_side() != key.side {
             return;
         }
-        let requests = self.scoreboard.worker_requests(key.worker);
+        let requests = slot.current().requests_before;
         let Some(seat) = self.scoreboard.seat(key.worker) else {
             return;
         };
