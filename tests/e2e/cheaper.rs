@@ -58,7 +58,7 @@ both! {
             until_workers(&server, 3);
         });
         until_workers(&server, 1);
-        assert!(server.log().contains("cheaped."), "{}", server.log());
+        server.wait_for_log("cheaped.");
         server.get("/").expect(200);
     }
 }

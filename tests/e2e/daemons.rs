@@ -91,6 +91,7 @@ fn a_reload_signal_is_sent_instead() {
     server.wait_for_log("[uwsgi-daemons] spawning ");
     server.signal(Signal::HUP);
     server.wait_for_log("heard the reload");
+    server.wait_for_log("worker 1 buried");
     assert!(!server.log().contains("stopping daemon"));
 }
 

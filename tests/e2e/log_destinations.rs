@@ -302,15 +302,11 @@ fn what_cannot_be_a_destination_is_refused_with_its_line() {
             "redislog:x",
             "the logger `redislog` is not supported",
         ),
-        (
-            "logger",
-            "file:/nonexistent/x",
-            "cannot log to /nonexistent/x",
-        ),
+        ("logger", "file:/dev/null/x", "cannot log to /dev/null/x"),
         ("log-route", "nobody x", "no logger is called `nobody`"),
         ("log-encoder", "gzip", "the encoder `gzip` is not supported"),
         ("log-filter", "(?=x)", "not a regular expression"),
-        ("logto", "/nonexistent/x", "cannot log to /nonexistent/x"),
+        ("logto", "/dev/null/x", "cannot log to /dev/null/x"),
     ] {
         let setup = Setup::app(Kind::Uwgate, "hello.py").option(key, value);
         let mut server = setup.spawn();

@@ -175,6 +175,7 @@ fn with_log_json_every_line_is_an_object() {
         server.send(&request).expect(200);
     }
     server.wait_for_log("\"uri\":\"/raw\"");
+    server.wait_for_log("\"spawned uWSGI worker 1");
     let log = server.log();
     let lines: Vec<_> = log.lines().map(json).collect();
     let find = |key: &str, value: &str| {

@@ -1,6 +1,7 @@
 //! `wsgi.input`, in every way it can be read, and `wsgi.file_wrapper`.
 
 use crate::both;
+use crate::support::wait::until_true;
 use crate::support::{Kind, Packet, Request, Server, Setup, TempDir};
 
 /// Lines with and without ends, empty ones, and bytes that are not text.
@@ -282,7 +283,10 @@ mod validator {
                 assert_eq!(response.text(), body, "{}: {response:?}", request.target);
             }
         }
-        assert!(!server.log().contains("Traceback"));
+        until_true("the lines of the last requests", || {
+            server.log().matches("GET /empty =>").count() == 2
+        });
+        assert!(!server.log().contains("Traceback"), "{}", server.log());
     }
 
     #[test]

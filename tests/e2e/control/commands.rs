@@ -143,6 +143,7 @@ both! {
         let pidfile = setup.dir().join("pid");
         let mut server = setup.option("pidfile", pidfile.display()).start();
         server.wait_until_it_catches_signals();
+        until_true("the pidfile", || fs::read_to_string(&pidfile).is_ok_and(|text| text.ends_with('\n')));
         let dir = TempDir::new();
         let stranger = Stranger(Command::new("sleep").arg("60").spawn().expect("sleep starts"));
         dir.write("stranger", stranger.0.id().to_string());
@@ -228,7 +229,7 @@ fn a_start_that_fails_says_so_with_its_exit_code() {
             Some(22),
             "{kind:?}: there is no app"
         );
-        let (end, _) = run(kind, "--ini /nonexistent/app.ini");
+        let (end, _) = run(kind, "--ini /dev/null/app.ini");
         assert_eq!(end, Code(1), "{kind:?}: there is no configuration");
     }
 }

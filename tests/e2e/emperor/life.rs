@@ -148,7 +148,7 @@ fn what_an_emperor_cannot_be_is_said_at_the_start() {
         ("http-socket", "127.0.0.1:0", "it has no use for a socket"),
         ("module", "app", "it has no use for an application"),
         ("emperor", "ldap://x", "vassals cannot come from ldap://"),
-        ("emperor", "/nonexistent/vassals", "No such file"),
+        ("emperor", "/dev/null/vassals", "Not a directory"),
     ] {
         let mut emperor = Realm::ours().option(option, value).start();
         assert_eq!(emperor.process.wait().code(), Some(1), "{option}");

@@ -238,7 +238,8 @@ impl Emperor {
     }
 
     fn wait_for_control(&self) {
-        until_true("the control socket", || self.dir.join(CONTROL).exists());
+        let socket = Address::Unix(self.dir.join(CONTROL));
+        until_true("the control socket", || socket.is_listening());
     }
 
     fn pid(&self, name: &str) -> u32 {

@@ -39,9 +39,8 @@ impl Emperor {
 
     /// Waits for the socket of a vassal without a process.
     fn wait_for_door(&self, name: &str) {
-        until_true("its socket", || {
-            self.dir.join(format!("run/{name}.socket")).exists()
-        });
+        let door = self.door(name);
+        until_true("its socket", || door.is_listening());
     }
 }
 
@@ -178,9 +177,9 @@ fn a_command_names_the_socket() {
         emperor.put("a.ini", &text);
         emperor.add("b.ini", "plain");
         emperor.wait_for_version("b.ini", "plain");
-        let path = emperor.dir.join("run-a.ini.socket");
-        until_true("its socket", || path.exists());
-        request(&Address::Unix(path));
+        let door = Address::Unix(emperor.dir.join("run-a.ini.socket"));
+        until_true("its socket", || door.is_listening());
+        request(&door);
     }
 }
 
@@ -208,6 +207,7 @@ fn many_vassals_without_a_process() {
         "{listed}"
     );
     request(&emperor.door("v123"));
+    emperor.wait_for_log("started vassal");
     let started = emperor.log();
     let started: Vec<&str> = started
         .lines()
@@ -284,7 +284,8 @@ fn a_socket_that_vanishes_is_made_again() {
     let first = pid_in(&request(&emperor.door("a")));
     fs::remove_file(&path).expect("it is there");
     emperor.wait_for_log("the socket of vassal a.ini was removed");
-    emperor.wait_for_door("a");
+    // The vassal that leaves has a socket of that name as well.
+    until("a socket", || emperor.door("a").connect().ok());
     assert_ne!(pid_in(&request(&emperor.door("a"))), first);
 }
 

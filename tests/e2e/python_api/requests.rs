@@ -14,6 +14,8 @@ both! {
         server.wait_for_log("POST /marked =>");
         // On the same connection, where there is one: the wish is that of one request.
         ask(&server, "'quiet'");
+        server.send(&marked).expect(200);
+        until_true("the second line", || server.log().matches("POST /marked =>").count() == 2);
         assert!(!server.log().contains("POST / =>"), "{}", server.log());
     }
 }

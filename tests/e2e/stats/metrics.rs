@@ -52,7 +52,12 @@ fn metrics_agree_with_the_json() {
         server.get("/sleep/0").expect(200);
     }
     let hanging = Hanging::start(&server, "go", "");
-    let (page, json) = (metrics(&address), stats(&server));
+    // What came of the others is counted a moment after their answers.
+    let (page, json) = until("a moment in which nothing changes", || {
+        let before = stats(&server);
+        let page = metrics(&address);
+        (stats(&server) == before).then_some((page, before))
+    });
     for worker in json["workers"].as_array().expect("there are workers") {
         let id = number(worker, "id");
         let of = |name: &str| page.value(&format!("uwsgi_worker_{name}{{worker_id=\"{id}\"}}"));

@@ -1,6 +1,7 @@
 //! Addresses and connections, TCP and unix alike.
 
 use std::fmt;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -8,6 +9,9 @@ use std::path::PathBuf;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+
+/// The flags of a listening socket in `/proc/net/unix` (the kernel's `__SO_ACCEPTCON`).
+const LISTENS: &str = "00010000";
 
 /// Something to connect to.
 #[derive(Clone, Debug)]
@@ -43,6 +47,23 @@ impl Address {
             }
             Self::Unix(path) => UnixStream::connect(path).map(Connection::Unix),
         }
+    }
+
+    /// Whether somebody listens on a unix socket, found out without a visit.
+    ///
+    /// A socket has its file before anybody listens, and until then it turns visitors away.
+    pub fn is_listening(&self) -> bool {
+        let Self::Unix(path) = self else {
+            panic!("{self} is no unix socket");
+        };
+        let sockets = fs::read_to_string("/proc/self/net/unix").unwrap_or_default();
+        let exists = path.exists();
+        let path = path.to_string_lossy();
+        let listens = |line: &str| {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            fields.get(3) == Some(&LISTENS) && fields.get(7) == Some(&&*path)
+        };
+        exists && sockets.lines().any(listens)
     }
 
     /// The TCP port.
