@@ -45,6 +45,8 @@ fn vassals_do_what_they_are_told() {
     send(&emperor, &[("cmd", "spawn"), ("vassal", "a.ini")]);
     emperor.wait_for_version("a.ini", "1");
     emperor.wait_for_log("[uwsgi-emperor] INFO: requested the spawn of vassal \"a.ini\"");
+    // One that has not said so is started anew instead.
+    emperor.wait_for_state("a.ini", "running");
     send(&emperor, &[("vassal", "a.ini"), ("command", "respawn")]);
     emperor.wait_for_log("[emperor] reload the uwsgi instance a.ini");
     send(&emperor, &[("cmd", "stop"), ("vassal", "a.ini")]);
