@@ -330,3 +330,25 @@ fn what_cannot_be_is_said_at_the_start_with_its_line() {
         );
     }
 }
+
+/// It reaches its limit, not the machine's, and its neighbour does not notice.
+#[test]
+fn a_vassal_that_eats_memory_reaches_its_limit() {
+    let emperor = Realm::ours().option("vassal-limit", "as:400M").start();
+    let eats = "blocks = []\nwhile True:\n    blocks.append(bytearray(1 << 20))\n";
+    let app = emperor.dir.write("eats.py", eats);
+    emperor.add("good.ini", "1");
+    let text = emperor.config("eats.ini", "1");
+    let hello = emperor.dir.join("app.py").display().to_string();
+    emperor.put(
+        "eats.ini",
+        &text.replace(&hello, &app.display().to_string()),
+    );
+    emperor.wait_for_version("good.ini", "1");
+    emperor.wait_for_state("eats.ini", "cursed");
+    let table = String::from_utf8(emperor.ctl(&["list"]).stdout).unwrap();
+    let line = |name: &str| table.lines().find(|line| line.starts_with(name)).unwrap();
+    assert!(line("eats.ini").contains("MemoryError"), "{table}");
+    assert!(line("good.ini").contains("running"), "{table}");
+    emperor.wait_for_version("good.ini", "1");
+}

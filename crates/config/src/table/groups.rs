@@ -155,6 +155,12 @@ pub(super) const GROUPS: &[Group] = &[
         "docs/emperor.md tells what it can do",
     ),
     refused(
+        "emperor-next",
+        "Emperor options of uWSGI 2.1",
+        "uWSGI 2.0 does not have it, and the emperor cannot do this",
+        "hook-as-vassal-before-drop runs in each vassal's process with the emperor's privileges; docs/emperor.md has the rest",
+    ),
+    refused(
         "zerg",
         "Broodlord and zerg",
         "vassals and instances cannot be reinforced by others that share their sockets",
