@@ -1,5 +1,6 @@
 //! The loop: what happens goes to the realm, what the realm orders is done.
 
+mod adoption;
 mod answers;
 mod hooks;
 
@@ -18,12 +19,13 @@ use uwgate_server::station::Station;
 use uwgate_server::successor::started_from;
 use uwgate_supervisor::{Millis, Roster, Throttle};
 use uwgate_sys::clock::{coarse_now, coarse_realtime, local_ctime};
-use uwgate_sys::process::{self, Exit, Pid, Signal, inherited};
+use uwgate_sys::process::{self, Exit, Pid, Signal};
 
 use crate::commands::CommandSocket;
 use crate::control;
 use crate::happenings::{Happening, Happenings};
 use crate::heritage::Heritage;
+use crate::kept::Kept;
 use crate::reconcile::{Event, FromVassal, Order, Realm, Report, Settings, What, Wish};
 use crate::snapshot::{self, Snapshot, VassalView};
 use crate::source::{Source, Teller};
@@ -60,6 +62,8 @@ pub(crate) struct Emperor {
     pub(crate) lines: HashMap<Name, Line>,
     /// Of vassals on demand.
     pub(crate) doors: Doors,
+    /// If vassals may outlive this emperor.
+    pub(crate) kept: Option<Kept>,
     stop_hook: Option<String>,
     /// Hooks that run, and what the log calls them.
     hooks: HashMap<Pid, (Name, &'static str)>,
@@ -92,6 +96,7 @@ impl Emperor {
         mut servers: Servers,
         happenings: Happenings,
         (args, heritage): (&[OsString], Option<Heritage>),
+        mut kept: Option<Kept>,
     ) -> Result<Self, Vec<String>> {
         let options = &loaded.options;
         let system = |error: std::io::Error| vec![error.to_string()];
@@ -106,6 +111,9 @@ impl Emperor {
             commands.serve(happenings.sender()).map_err(system)?;
         }
         let of_phase = |phase| of(options, phase).cloned().collect();
+        if let Some(kept) = &mut kept {
+            kept.listen(happenings.sender()).map_err(system)?;
+        }
         let doors = Doors::new(options, happenings.sender()).map_err(|problem| vec![problem])?;
         let mut emperor = Self {
             realm: Realm::new(settings(loaded), sources.len()),
@@ -113,10 +121,12 @@ impl Emperor {
             tasks: Vec::new(),
             station,
             _servers: servers,
-            manner: Manner::new(options).map_err(|problem| vec![problem])?,
+            manner: Manner::new(options, kept.as_ref().map(|it| it.place.as_path()))
+                .map_err(|problem| vec![problem])?,
             outputs: Outputs::new().map_err(system)?,
             lines: HashMap::new(),
             doors,
+            kept,
             stop_hook: options
                 .emperor
                 .vassals_stop_hook
@@ -145,6 +155,7 @@ impl Emperor {
         if let Some(heritage) = heritage {
             emperor.inherit(heritage);
         }
+        emperor.find_again();
         match emperor.follow_sources(options) {
             // The vassals there are go on.
             Err(problems) if is_successor => {
@@ -159,51 +170,6 @@ impl Emperor {
         }
         emperor.station.serving("The Emperor is governing");
         Ok(emperor)
-    }
-
-    /// Goes on with the vassals of its former self.
-    fn inherit(&mut self, heritage: Heritage) {
-        let now = coarse_now();
-        let Heritage {
-            vassals,
-            held,
-            doors,
-            started,
-        } = heritage;
-        self.started = started;
-        self.realm.hold(held.iter().map(|it| it.as_str().into()));
-        for (heir, fd) in doors {
-            let name = heir.name.as_str().into();
-            if self.realm.waits_for_command(&name) {
-                // It was wanted before.
-                self.realm.wait_for_command([name]);
-            }
-            let spec = Arc::new(heir.spec());
-            if let Err(error) = inherited(fd).and_then(|fd| self.doors.adopt(&spec, fd)) {
-                tracing::error!("[emperor] the socket of {} is lost: {error}", heir.name);
-            }
-        }
-        for heir in vassals {
-            let Some(pid) = Pid::from_raw(heir.pid) else {
-                continue;
-            };
-            let spec = heir.spec();
-            let name = spec.name.clone();
-            let life = self.realm.adopt(spec, pid, heir.accepting, now);
-            self.roster.expect();
-            let _ = self.roster.spawned(pid, name.clone());
-            let config = heir.config.and_then(|fd| inherited(fd).ok());
-            let sender = self.happenings.sender();
-            let line = inherited(heir.dialogue)
-                .and_then(|fd| Line::adopt(fd, config, name.clone(), life, sender));
-            match line {
-                Ok(line) => drop(self.lines.insert(name.clone(), line)),
-                Err(error) => tracing::error!("[emperor] {name} does not hear any more: {error}"),
-            }
-            if let Some(file) = heir.printed.and_then(|fd| inherited(fd).ok()) {
-                self.outputs.adopt(&name, file, heir.copied);
-            }
-        }
     }
 
     /// Everything that has happened until now.
@@ -267,6 +233,8 @@ impl Emperor {
     fn handle(&mut self, happening: Happening) {
         match happening {
             Happening::Child => self.reap(),
+            Happening::Ended(pid) => self.ended(pid),
+            Happening::Homage { pid, homage } => self.called(pid, *homage),
             Happening::Wanted { source, set } => self.tell(Event::Wanted { source, set }),
             Happening::Said { name, life, byte } => {
                 if let Some(word) = FromVassal::of(byte) {
@@ -338,6 +306,12 @@ impl Emperor {
                     tracing::warn!("[emperor] vassal {name}: {error}");
                 }
             }
+            What::Keep { pid, spec, life } => self.keep(name, pid, &spec, life),
+            What::LeaveBehind => {
+                self.outputs.forget(&name);
+                self.lines.remove(&name);
+                self.doors.leave_open(&name);
+            }
             What::Terminate(pid) => self.signal(pid, Signal::TERM),
             What::Kill(pid) => self.signal(pid, Signal::KILL),
             What::AwaitVisitor(spec) => self.doors.wait(&name, &spec),
@@ -355,6 +329,7 @@ impl Emperor {
                 self.outputs.forget(&name);
                 self.lines.remove(&name);
                 self.doors.close(&name);
+                self.note_held();
                 self.killed.remove(&name);
                 while self.dissolving.try_join_next().is_some() {}
                 if let Some(group) = self.manner.group(&name) {
@@ -370,10 +345,7 @@ impl Emperor {
             let printed = self.outputs.writer(&name)?;
             Ok((stdin, printed))
         });
-        if let Some(group) = self.manner.group(&name) {
-            let killed = group.killed_for_memory().unwrap_or(0);
-            self.killed.insert(name.clone(), killed);
-        }
+        self.note_killed(&name);
         let started = ends.and_then(|ends| vassal::start(&self.manner, spec, life, ends, &sender));
         match started {
             Ok((pid, line)) => {
@@ -392,10 +364,19 @@ impl Emperor {
         }
     }
 
-    /// Only to a child that was not reaped: only here are children reaped, and the roster forgets them then.
+    fn note_killed(&mut self, name: &Name) {
+        if let Some(group) = self.manner.group(name) {
+            let killed = group.killed_for_memory().unwrap_or(0);
+            self.killed.insert(name.clone(), killed);
+        }
+    }
+
+    /// Only to a child that was not reaped, or through a handle: only here are children reaped, and the roster forgets them then.
     fn signal(&self, pid: Pid, signal: Signal) {
         if self.roster.find(pid).is_some() {
             let _ = process::kill(pid, signal);
+        } else if let Some(kept) = &self.kept {
+            kept.signal(pid, signal);
         }
     }
 
@@ -411,16 +392,25 @@ impl Emperor {
 
     fn exited(&mut self, pid: Pid, exit: Exit) {
         if let Some(name) = self.roster.exited(pid, exit) {
-            self.outputs.flush(&name);
-            self.lines.remove(&name);
-            self.tell(Event::Exited(name, exit));
+            self.gone(name, pid, exit);
         } else {
             self.hook_exited(pid, exit);
         }
     }
 
+    fn gone(&mut self, name: Name, pid: Pid, exit: Exit) {
+        self.forget_process(pid);
+        self.outputs.flush(&name);
+        self.lines.remove(&name);
+        self.tell(Event::Exited(name, exit));
+    }
+
     fn wish(&mut self, wish: Wish) {
         match &wish {
+            Wish::Leave => {
+                self.station.stopping();
+                self.say("[emperor] leaving; vassals go on for the next one");
+            }
             Wish::EndAll(_) => {
                 self.station.stopping();
                 self.say("[emperor] *** RAGNAROK EVOKED ***");
@@ -433,6 +423,7 @@ impl Emperor {
             _ => {}
         }
         self.tell(Event::Wish(wish));
+        self.note_held();
     }
 
     fn look(&self) {
@@ -514,5 +505,6 @@ fn settings(loaded: &Loaded) -> Settings {
         },
         heartbeat: seconds(emperor.emperor_required_heartbeat),
         tolerance: seconds(emperor.emperor_curse_tolerance),
+        keeps: emperor.emperor_keep_vassals.is_some(),
     }
 }

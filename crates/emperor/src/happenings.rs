@@ -5,7 +5,9 @@ use std::io;
 use tokio::signal::unix::SignalKind;
 use tokio::sync::oneshot;
 use uwgate_ctl::protocol::Request;
+use uwgate_server::homage::Homage;
 use uwgate_server::queue::Queue;
+use uwgate_sys::process::Pid;
 
 use crate::commands::Command;
 use crate::control::Client;
@@ -18,6 +20,10 @@ use crate::spec::{Name, VassalSpec};
 pub(crate) enum Happening {
     /// A child process may have ended.
     Child,
+    /// A process of a vassal that is not a child has ended.
+    Ended(Pid),
+    /// A process calls as a vassal that has lost its emperor.
+    Homage { pid: Pid, homage: Box<Homage> },
     /// A source says which vassals there are to be.
     Wanted {
         source: SourceId,
@@ -50,8 +56,8 @@ pub(crate) enum Happening {
 /// The queue.
 pub(crate) type Happenings = Queue<Happening>;
 
-/// A queue that listens to signals from now on. `graceful`: every end is.
-pub(crate) fn subscribe(graceful: bool) -> io::Result<Happenings> {
+/// A queue that listens to signals from now on. `graceful`: every end is. `keeps`: SIGTERM leaves vassals behind.
+pub(crate) fn subscribe(graceful: bool, keeps: bool) -> io::Result<Happenings> {
     let happenings = Happenings::default();
     let quick = if graceful {
         Manner::Graceful
@@ -61,7 +67,13 @@ pub(crate) fn subscribe(graceful: bool) -> io::Result<Happenings> {
     let end = |manner| move || Some(Happening::Wish(Wish::EndAll(manner)));
     let wish = |wish: fn() -> Wish| move || Some(Happening::Wish(wish()));
     happenings.on_signal(SignalKind::child(), || Some(Happening::Child))?;
-    happenings.on_signal(SignalKind::terminate(), end(Manner::Graceful))?;
+    let term = match keeps {
+        true => Wish::Leave,
+        false => Wish::EndAll(Manner::Graceful),
+    };
+    happenings.on_signal(SignalKind::terminate(), move || {
+        Some(Happening::Wish(term.clone()))
+    })?;
     happenings.on_signal(SignalKind::interrupt(), end(quick))?;
     happenings.on_signal(SignalKind::quit(), end(quick))?;
     happenings.on_signal(SignalKind::hangup(), wish(|| Wish::ReloadAll))?;

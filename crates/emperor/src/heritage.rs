@@ -34,6 +34,8 @@ pub(crate) struct Heir {
     pub(crate) name: String,
     pub(crate) pid: i32,
     pub(crate) accepting: bool,
+    /// It is no child of the emperor's.
+    pub(crate) foreign: bool,
     /// Descriptors: of the dialogue, of the way its configuration takes, of the file of what it prints.
     pub(crate) dialogue: RawFd,
     pub(crate) config: Option<RawFd>,

@@ -14,6 +14,7 @@ mod control;
 mod emperor;
 mod happenings;
 mod heritage;
+mod kept;
 mod listen;
 mod race;
 pub mod reconcile;

@@ -18,6 +18,7 @@ use crate::control;
 use crate::emperor::{Emperor, Servers};
 use crate::happenings;
 use crate::heritage::Heritage;
+use crate::kept::Kept;
 use crate::source::Source;
 use crate::stats;
 
@@ -87,6 +88,9 @@ fn start(
     do_hooks(&[Phase::Asap, Phase::PreJail, Phase::InJail])?;
     tracing::info!("*** starting uWSGI Emperor ***");
     make_room();
+    let owner = station.identity().map(|it| (it.uid, it.gid));
+    // Before anything of another emperor's could be touched.
+    let kept = Kept::open(options, owner).map_err(one)?;
     let servers = bind(options, &station, begins)?;
     write_pid(options).map_err(one)?;
     do_hooks(&[Phase::AsRoot])?;
@@ -99,8 +103,9 @@ fn start(
         .map_err(system)?;
     let result = runtime.block_on(async {
         let happenings =
-            happenings::subscribe(options.emperor.emperor_graceful_shutdown).map_err(system)?;
-        let emperor = Emperor::new(loaded, sources, station, servers, happenings, before)?;
+            happenings::subscribe(options.emperor.emperor_graceful_shutdown, kept.is_some())
+                .map_err(system)?;
+        let emperor = Emperor::new(loaded, sources, station, servers, happenings, before, kept)?;
         // What came meanwhile is handled now.
         uwgate_sys::signals::unblock_all();
         emperor.live().await;

@@ -36,7 +36,7 @@ const TRIAL: Duration = Duration::from_secs(10);
 /// Why it could not, one sentence each.
 pub fn try_to_succeed(loaded: &Loaded) -> Result<(), Vec<String>> {
     Source::all(&loaded.options)?;
-    Manner::new(&loaded.options).map_err(|problem| vec![problem])?;
+    Manner::new(&loaded.options, None).map_err(|problem| vec![problem])?;
     let said = SUCCESSION.say_that_it_could();
     said.map_err(|error| vec![error.to_string()])
 }
@@ -93,6 +93,7 @@ impl Emperor {
             let (printed, copied) = self.outputs.hand_over(name)?.unzip();
             heritage.vassals.push(Heir {
                 pid: pid.as_raw(),
+                foreign: self.kept.as_ref().is_some_and(|it| it.find(pid).is_some()),
                 accepting: vassal.heard().accepting.is_some(),
                 dialogue: keep(line.dialogue(), &mut kept)?,
                 config,

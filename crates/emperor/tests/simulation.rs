@@ -1,8 +1,9 @@
 //! A realm in a made-up world: virtual time; sources that say anything; vassals that crash, hang, ignore what they are
-//! told, go silent; an operator who clicks at random; a clock that jumps.
+//! told, go silent; an operator who clicks at random; a clock that jumps; emperors that die, also in the middle of what
+//! they do, and others that come after them.
 //!
 //! Safety at every step: never two processes of one vassal, no signal and no byte to a process that was reaped, no
-//! process of a vassal that is forgotten. Liveness once the faults stop: what is wanted runs, what is not is gone,
+//! process of a vassal that is forgotten, no byte to one that is not in touch. Liveness once the faults stop: what is wanted runs, what is not is gone,
 //! and an end comes to an end, within a bounded virtual time.
 //!
 //! `UWGATE_SEED=n` replays one world.
@@ -80,6 +81,8 @@ enum Plan {
     GoesMute(Pid),
     Ends(Pid, Exit),
     Beats(Pid),
+    /// The process, which has lost its emperor, has found this one.
+    Calls(Pid),
     Visit(Name),
 }
 
@@ -92,6 +95,11 @@ struct Process {
     /// Does nothing that it is told.
     deaf: bool,
     killed: bool,
+    serves: bool,
+    /// Dies with the emperor otherwise.
+    kept: bool,
+    /// Has a dialogue with the emperor of now.
+    in_touch: bool,
 }
 
 struct World {
@@ -107,6 +115,19 @@ struct World {
     stamps: u64,
     healthy: bool,
     timer_at: Option<u64>,
+    /// Which emperor this is.
+    reign: u64,
+    /// Emperors of this world die.
+    mortal: bool,
+    /// What they note for the next.
+    ledger: BTreeMap<Pid, Arc<VassalSpec>>,
+}
+
+fn settings() -> Settings {
+    Settings {
+        keeps: true,
+        ..Settings::default()
+    }
 }
 
 fn name(number: u64) -> Name {
@@ -118,7 +139,7 @@ impl World {
         let mut world = World {
             dice: Dice::new(seed),
             now: 1,
-            realm: Realm::new(Settings::default(), SOURCES),
+            realm: Realm::new(settings(), SOURCES),
             plans: BTreeMap::new(),
             planned: 0,
             processes: BTreeMap::new(),
@@ -128,6 +149,9 @@ impl World {
             stamps: 0,
             healthy: false,
             timer_at: None,
+            reign: 1,
+            mortal: seed.is_multiple_of(2),
+            ledger: BTreeMap::new(),
         };
         world.plan(1, Plan::Fault);
         world
@@ -198,11 +222,67 @@ impl World {
         for process in self.processes.values_mut() {
             process.deaf = self.dice.percent(30);
         }
+        if self.dice.percent(30) {
+            self.leave();
+        }
         self.tell(Event::Wish(Wish::EndAll(manner)));
         let mercy = u64::try_from(Settings::default().mercy.as_millis()).unwrap();
         self.run_until(self.now + mercy + 5 * STEP);
         assert!(self.realm.has_ended(), "an end without end");
         assert!(self.processes.is_empty(), "{:?}", self.processes);
+    }
+
+    /// What goes on without an emperor goes on, and the next one has it.
+    fn leave(&mut self) {
+        self.tell(Event::Wish(Wish::Leave));
+        let mercy = u64::try_from(settings().mercy.as_millis()).unwrap();
+        self.run_until(self.now + mercy + 5 * STEP);
+        assert!(self.realm.has_ended(), "it cannot leave");
+        let alone = self.processes.values();
+        let kept = alone.filter(|it| it.kept).count();
+        assert_eq!(kept, self.processes.len(), "{:?}", self.processes);
+        self.succeed();
+    }
+
+    /// The emperor dies, and after a while there is another.
+    fn die(&mut self) {
+        self.processes.retain(|_, process| process.kept);
+        let orphans: Vec<Pid> = self.processes.keys().copied().collect();
+        for pid in orphans {
+            if self.dice.percent(20) {
+                self.processes.remove(&pid);
+            }
+        }
+        self.now += self.dice.below(100_000);
+        self.succeed();
+    }
+
+    fn succeed(&mut self) {
+        self.reign += 1;
+        self.realm = Realm::new(settings(), SOURCES);
+        self.timer_at = None;
+        self.waiting.clear();
+        let mut found = BTreeMap::new();
+        for (pid, spec) in std::mem::take(&mut self.ledger) {
+            let Some(process) = self.processes.get_mut(&pid) else {
+                continue;
+            };
+            process.in_touch = false;
+            process.life = self
+                .realm
+                .find_again((*spec).clone(), pid, Millis(self.now));
+            let calls = !process.deaf;
+            found.insert(pid, spec);
+            if calls {
+                let at = self.now + self.dice.below(2 * STEP);
+                self.plan(at, Plan::Calls(pid));
+            }
+        }
+        for pid in self.processes.keys() {
+            assert!(found.contains_key(pid), "nobody knows of {pid}");
+        }
+        self.ledger = found;
+        (0..SOURCES).for_each(|source| self.say_set(source));
     }
 
     fn plan(&mut self, at: u64, plan: Plan) {
@@ -212,6 +292,7 @@ impl World {
     }
 
     fn run_until(&mut self, end: u64) {
+        self.set_timer();
         while let Some(entry) = self.plans.first_entry() {
             let at = entry.key().0;
             if at > end {
@@ -255,7 +336,7 @@ impl World {
             }
             Plan::Says(pid, word) => self.say(pid, word),
             Plan::GoesMute(pid) => {
-                if let Some(process) = self.processes.get(&pid) {
+                if let Some(process) = self.processes.get(&pid).filter(|it| it.in_touch) {
                     let (name, life) = (process.name.clone(), process.life);
                     self.tell(Event::Mute { name, life });
                 }
@@ -268,6 +349,17 @@ impl World {
                     self.plan(next, Plan::Beats(pid));
                 }
             }
+            Plan::Calls(pid) => {
+                let Some(process) = self.processes.get_mut(&pid) else {
+                    return;
+                };
+                process.in_touch = true;
+                let (name, serves) = (process.name.clone(), process.serves);
+                self.tell(Event::Returned(name));
+                if serves {
+                    self.say(pid, FromVassal::Accepting);
+                }
+            }
             Plan::Visit(name) => {
                 if self.waiting.get(&name) == Some(&true) {
                     self.tell(Event::Visitor(name));
@@ -277,15 +369,20 @@ impl World {
     }
 
     fn say(&mut self, pid: Pid, word: FromVassal) {
-        let Some(process) = self.processes.get(&pid) else {
+        let Some(process) = self.processes.get_mut(&pid) else {
             return;
         };
+        process.serves |= word == FromVassal::Accepting;
+        if !process.in_touch {
+            return;
+        }
         let (name, life) = (process.name.clone(), process.life);
         self.tell(Event::Said { name, life, word });
     }
 
     fn bury(&mut self, pid: Pid, exit: Exit) {
         if let Some(process) = self.processes.remove(&pid) {
+            self.ledger.remove(&pid);
             self.tell(Event::Exited(process.name, exit));
         }
     }
@@ -301,7 +398,8 @@ impl World {
     }
 
     fn fault(&mut self) {
-        match self.dice.below(14) {
+        match self.dice.below(15) {
+            13 if self.mortal => self.die(),
             0..=3 => self.change_set(),
             4 => {
                 if let Some(pid) = self.any_process() {
@@ -430,7 +528,15 @@ impl World {
     }
 
     fn perform(&mut self, orders: Vec<Order>) {
+        let reign = self.reign;
         for Order { name, what } in orders {
+            if self.mortal && !self.healthy && self.dice.below(1000) == 0 {
+                self.die();
+            }
+            // What it was about to do died with it.
+            if self.reign != reign {
+                return;
+            }
             match what {
                 What::Spawn { spec, life } => self.spawn(name, &spec, life),
                 What::Say(word) => self.hear(&name, word),
@@ -459,6 +565,22 @@ impl World {
                     assert_ne!(waits, Some(true), "{name} waits on a closed socket");
                 }
                 What::Report(_) => {}
+                What::Keep { pid, spec, life } => {
+                    assert_eq!(self.find(&name), Some(pid));
+                    let is_full = !self.healthy && self.dice.percent(5);
+                    if !is_full {
+                        self.ledger.insert(pid, spec);
+                        self.tell(Event::Kept { name, life });
+                    }
+                }
+                What::LeaveBehind => {
+                    let pid = self.find(&name).expect("it is there");
+                    let process = self.processes.get_mut(&pid).unwrap();
+                    assert!(process.kept || self.ledger.contains_key(&pid));
+                    // It was told before, in order.
+                    process.in_touch = false;
+                    self.waiting.remove(&name);
+                }
                 What::Forget => {
                     assert!(self.find(&name).is_none(), "{name} is forgotten and lives");
                     self.waiting.remove(&name);
@@ -487,6 +609,9 @@ impl World {
             beats: self.dice.percent(50),
             deaf: faulty && self.dice.percent(50),
             killed: false,
+            serves: false,
+            kept: false,
+            in_touch: true,
         };
         let beats = process.beats;
         self.processes.insert(pid, process);
@@ -498,6 +623,9 @@ impl World {
         if !faulty || self.dice.percent(50) {
             let at = self.now + self.dice.below(STEP);
             self.plan(at, Plan::Says(pid, FromVassal::Spawned));
+            if self.dice.percent(70) {
+                self.plan(at + 5, Plan::Says(pid, FromVassal::CanOutlive));
+            }
             self.plan(at + 10, Plan::Says(pid, FromVassal::Accepting));
             if beats {
                 self.plan(at + 20, Plan::Beats(pid));
@@ -510,8 +638,14 @@ impl World {
         let pid = self
             .find(name)
             .unwrap_or_else(|| panic!("a byte to nobody: {name}"));
-        let deaf = self.processes[&pid].deaf && !self.healthy;
+        let process = self.processes.get_mut(&pid).unwrap();
+        assert!(
+            process.in_touch,
+            "{word:?} to {name}, which is not in touch"
+        );
+        let deaf = process.deaf && !self.healthy;
         match word {
+            ToVassal::Outlive => process.kept = true,
             _ if deaf => {}
             ToVassal::Stop | ToVassal::StopGracefully => self.end_soon(pid, false),
             ToVassal::Reload => {

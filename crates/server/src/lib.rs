@@ -20,6 +20,7 @@ pub mod command;
 mod connection;
 pub mod environment;
 pub mod exchange;
+pub mod homage;
 pub mod hooks;
 mod host;
 pub mod inherit;

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use uwgate_sys::{process, socket};
@@ -22,8 +22,8 @@ const PACKET: u8 = 115;
 /// An emperor answers at once, unless it is in trouble itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Taken once, kept for reloads.
-static SOCKET: OnceLock<Result<OwnedFd, String>> = OnceLock::new();
+/// Taken once, kept for reloads, and another one from each emperor.
+static SOCKET: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 /// Whether an emperor sends this instance its configuration.
 pub(crate) fn is_sent() -> bool {
@@ -39,11 +39,22 @@ pub fn receive(args: &[OsString]) -> Option<Result<Vec<u8>, String>> {
         windows.any(|part| part == SCHEME)
     };
     args.iter().any(asks).then(|| {
-        let socket = SOCKET.get_or_init(|| take().map_err(|error| format!("{VARIABLE}: {error}")));
-        let fd = socket.as_ref().map_err(String::clone)?.as_fd();
-        let text = read_latest(fd, Instant::now() + PATIENCE);
+        let mut socket = SOCKET.lock().unwrap_or_else(PoisonError::into_inner);
+        let fd = match socket.take() {
+            Some(fd) => fd,
+            None => take().map_err(|error| format!("{VARIABLE}: {error}"))?,
+        };
+        let fd = socket.insert(fd);
+        let text = read_latest(fd.as_fd(), Instant::now() + PATIENCE);
         text.map_err(|error| format!("the emperor has not sent it: {error}"))
     })
+}
+
+/// From now on it comes here.
+pub(crate) fn renew(socket: OwnedFd) -> io::Result<()> {
+    socket::set_nonblocking(socket.as_fd(), true)?;
+    *SOCKET.lock().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+    Ok(())
 }
 
 fn take() -> io::Result<OwnedFd> {

@@ -51,7 +51,7 @@ impl Verdict {
         match exit {
             Exit::Code(5 | 17 | 29) => Verdict::Recycled,
             Exit::Code(15) => Verdict::Retired,
-            Exit::Code(_) | Exit::Signal { .. } => Verdict::Failed,
+            Exit::Code(_) | Exit::Signal { .. } | Exit::Unseen => Verdict::Failed,
         }
     }
 
@@ -60,7 +60,7 @@ impl Verdict {
     pub fn of_vassal(exit: Exit) -> Verdict {
         match exit {
             Exit::Code(26) => Verdict::Retired,
-            Exit::Code(_) | Exit::Signal { .. } => Verdict::Failed,
+            Exit::Code(_) | Exit::Signal { .. } | Exit::Unseen => Verdict::Failed,
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod channel;
 pub mod clock;
 pub mod connect;
 pub mod listener;
+pub mod meeting;
 pub mod memory;
 pub mod process;
 #[cfg(feature = "tokio")]

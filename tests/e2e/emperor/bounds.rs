@@ -277,7 +277,7 @@ fn vassals_have_the_capabilities_they_are_given_and_no_others() {
         return;
     }
     let realm = Realm::ours();
-    fs::set_permissions(&*realm.dir, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&**realm.dir, fs::Permissions::from_mode(0o777)).unwrap();
     let emperor = realm
         .option("vassal-cap", "net_bind_service")
         .flag("emperor-tyrant")

@@ -1,6 +1,7 @@
 //! The emperor and its vassals. Both sides speak uWSGI's dialogue, so every pairing is tested: ours over ours, ours
 //! over a real uWSGI, a real uWSGI over ours, and, as the judge of the test, uWSGI over itself.
 
+mod adoption;
 mod bounds;
 mod commands;
 mod ctl;
@@ -15,7 +16,8 @@ mod upgrades;
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
+use std::sync::Arc;
 
 use crate::support::process::Process;
 use crate::support::server::clean_command;
@@ -62,7 +64,7 @@ const CONTROL: &str = "control.sock";
 struct Realm {
     emperor: Kind,
     vassals: Kind,
-    dir: TempDir,
+    dir: Arc<TempDir>,
     options: Vec<String>,
     /// Another copy of the emperor's program.
     program: Option<PathBuf>,
@@ -70,7 +72,7 @@ struct Realm {
 
 impl Realm {
     fn new(emperor: Kind, vassals: Kind) -> Self {
-        let dir = TempDir::new();
+        let dir = Arc::new(TempDir::new());
         fs::create_dir(dir.join("vassals")).expect("a new directory");
         Self {
             emperor,
@@ -97,18 +99,27 @@ impl Realm {
     }
 
     fn start(self) -> Emperor {
+        let process = Process::start(self.command(), &self.dir.join("emperor.log"));
+        Emperor {
+            process,
+            dir: self.dir,
+        }
+    }
+
+    /// What becomes the emperor.
+    fn command(&self) -> Command {
         let Self {
             emperor,
             vassals,
             dir,
-            mut options,
+            options,
             program,
         } = self;
+        let program = program.as_deref();
+        let mut command = program.map_or_else(|| emperor.command(), clean_command);
         if emperor != vassals {
-            let program = vassals.program();
-            options.extend(["--emperor-wrapper".into(), program.display().to_string()]);
+            command.arg("--emperor-wrapper").arg(vassals.program());
         }
-        let mut command = program.map_or_else(|| emperor.command(), |it| clean_command(&it));
         command
             .arg("--emperor")
             .arg(dir.join("vassals"))
@@ -116,14 +127,13 @@ impl Realm {
             .arg("--emperor-pidfile")
             .arg(dir.join("e.pid"))
             .args(options)
-            .current_dir(&*dir);
-        if emperor == Kind::Uwgate {
+            .current_dir(dir.join("."));
+        if *emperor == Kind::Uwgate {
             command
                 .arg("--emperor-control-socket")
                 .arg(dir.join(CONTROL));
         }
-        let process = Process::start(command, &dir.join("emperor.log"));
-        Emperor { process, dir }
+        command
     }
 }
 
@@ -131,7 +141,7 @@ impl Realm {
 struct Emperor {
     // Fields are dropped in this order: first the process, then its directory.
     process: Process,
-    dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 /// Says which version of its configuration it runs, and in which process.

@@ -16,7 +16,7 @@ fn tyrant() -> Option<Realm> {
     rustix::process::geteuid().is_root().then(|| {
         let realm = Realm::ours();
         // The vassal makes its socket there.
-        fs::set_permissions(&*realm.dir, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(&**realm.dir, fs::Permissions::from_mode(0o777)).unwrap();
         realm
     })
 }
@@ -69,7 +69,7 @@ fn a_file_that_changes_hands_is_not_read() {
     command
         .args(["--ini", "x.ini"])
         .env("UWGATE_VASSAL_OWNER", rule)
-        .current_dir(&*realm.dir);
+        .current_dir(&**realm.dir);
     let mut process = crate::support::process::Process::start(command, &log);
     assert_eq!(process.wait().code(), Some(1));
     assert!(

@@ -34,6 +34,8 @@ pub struct Emperor {
     pub emperor_stats: Vec<Located<Address>>,
     /// Where `uwgate ctl` connects.
     pub emperor_control_socket: Option<Located<PathBuf>>,
+    /// Where the emperor notes its vassals for the next one, and where they find that.
+    pub emperor_keep_vassals: Option<Located<PathBuf>>,
     /// Behind the name of a vassal's file: the file that says on which socket it is started.
     pub emperor_on_demand_extension: Option<Located<String>>,
     /// Where each vassal has the socket on which it is started.
@@ -88,6 +90,7 @@ impl Default for Emperor {
             emperor_pidfile: None,
             emperor_stats: Vec::new(),
             emperor_control_socket: None,
+            emperor_keep_vassals: None,
             emperor_on_demand_extension: None,
             emperor_on_demand_directory: None,
             emperor_on_demand_exec: None,

@@ -46,6 +46,11 @@ pub(super) const ROWS: &[Row] = &[
     })
     .ours()
     .help("Unix socket on which `uwgate ctl` reaches the emperor. Without it, it is /run/uwgate-emperor.sock, or uwgate-emperor.sock in the user's own run-time directory."),
+    path("emperor-keep-vassals", "DIRECTORY", |o| {
+        &mut o.emperor.emperor_keep_vassals
+    })
+    .ours()
+    .help("Vassals go on when the emperor dies, or leaves on SIGTERM; the next emperor with the same directory here takes them over. Without it they end with it."),
     text("emperor-on-demand-extension", "EXTENSION", |o| {
         &mut o.emperor.emperor_on_demand_extension
     })

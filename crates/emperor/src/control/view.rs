@@ -106,6 +106,10 @@ fn reason(vassal: &Vassal, state: protocol::State, now: Millis) -> Option<String
 
     let death = || vassal.death().map(|(death, _)| death.to_string());
     match (state, vassal.standing()) {
+        _ if vassal.is_away() => {
+            let away = "has outlived an emperor, and has not called this one yet";
+            Some(away.to_owned())
+        }
         (Stopped | Stopping, Standing::Held) => Some("stopped by an operator".to_owned()),
         (Stopped | Stopping, Standing::Exiled) => {
             let left = "it has left by itself; a change of its configuration starts it again";

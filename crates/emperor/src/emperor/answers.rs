@@ -87,6 +87,7 @@ impl Emperor {
             self.tell(Event::Wish(wish(name.clone())));
             deeds.push(deed(&name, self.realm.vassal(&name)));
         }
+        self.note_held();
         Ok(Reply::Done(deeds))
     }
 

@@ -33,6 +33,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How long a vassal that does not listen may live.
     pub tolerance: Duration,
+    /// Vassals may outlive the emperor, if they know how to.
+    pub keeps: bool,
 }
 
 impl Default for Settings {
@@ -48,6 +50,7 @@ impl Default for Settings {
             mercy: Duration::from_secs(70),
             heartbeat: Duration::from_secs(30),
             tolerance: Duration::from_secs(30),
+            keeps: false,
         }
     }
 }
@@ -82,7 +85,16 @@ pub enum Event {
         /// Which of its processes.
         life: u64,
     },
-    /// It was reaped.
+    /// Answer to [`What::Keep`]: an emperor after this one will know of it.
+    Kept {
+        /// Which vassal.
+        name: Name,
+        /// Which of its processes.
+        life: u64,
+    },
+    /// The process of a vassal that has outlived an emperor is in touch with this one.
+    Returned(Name),
+    /// It was reaped, or has ended as somebody else's child.
     Exited(Name, Exit),
     /// Somebody has connected to the socket of a vassal that is not there.
     Visitor(Name),
@@ -109,6 +121,8 @@ pub enum FromVassal {
     Heartbeat,
     /// 30: it wants reinforcements, which there are none of.
     Sos,
+    /// 107, not uWSGI's: it could go on without an emperor until there is one again.
+    CanOutlive,
 }
 
 impl FromVassal {
@@ -122,10 +136,14 @@ impl FromVassal {
             22 => Self::StopMe,
             26 => Self::Heartbeat,
             30 => Self::Sos,
+            OUTLIVE => Self::CanOutlive,
             _ => return None,
         })
     }
 }
+
+/// Said by a vassal that has been told where to find the next emperor, and answered when that one will know of it.
+const OUTLIVE: u8 = 107;
 
 /// uWSGI's bytes, to the vassal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +154,8 @@ pub enum ToVassal {
     Reload,
     /// 2: finish the requests, then end.
     StopGracefully,
+    /// 107, not uWSGI's: go on without this emperor, should it go.
+    Outlive,
 }
 
 impl ToVassal {
@@ -145,6 +165,7 @@ impl ToVassal {
             Self::Stop => 0,
             Self::Reload => 1,
             Self::StopGracefully => 2,
+            Self::Outlive => OUTLIVE,
         }
     }
 }
@@ -156,6 +177,8 @@ pub enum Wish {
     ReloadAll,
     /// All vassals end, and the emperor with them.
     EndAll(Manner),
+    /// The emperor ends. Vassals that can go on do so, for the next one; the others finish their requests and end.
+    Leave,
     /// This vassal reloads; one that waits to be started is started.
     Reload(Name),
     /// This vassal ends, and stays so until it is to start, whatever becomes of its configuration.
@@ -200,6 +223,18 @@ pub enum What {
     Say(ToVassal),
     /// Send it this configuration.
     SendConfig(Arc<VassalSpec>),
+    /// Write down for an emperor after this one that this live process runs this configuration, then say
+    /// [`Event::Kept`].
+    Keep {
+        /// The process.
+        pid: Pid,
+        /// What it runs.
+        spec: Arc<VassalSpec>,
+        /// As in [`What::Spawn`].
+        life: u64,
+    },
+    /// It stays for the next emperor: let go of it, and touch nothing that is its.
+    LeaveBehind,
     /// It does not listen: ask this live process to end by a signal.
     Terminate(Pid),
     /// SIGKILL to this live process.
@@ -284,6 +319,17 @@ impl Realm {
         self.lives
     }
 
+    /// As [`adopt`](Self::adopt), of a vassal that has outlived that emperor and is not in touch with this one. It is
+    /// left alone until [`Event::Returned`], or until that takes too long.
+    pub fn find_again(&mut self, spec: VassalSpec, pid: Pid, now: Millis) -> u64 {
+        let name = spec.name.clone();
+        let life = self.adopt(spec, pid, true, now);
+        if let Some(vassal) = self.vassals.get_mut(&name) {
+            vassal.await_return(now);
+        }
+        life
+    }
+
     /// Of an emperor before this one: vassals that the operator has stopped stay so.
     pub fn hold(&mut self, names: impl IntoIterator<Item = Name>) {
         self.held.extend(names);
@@ -329,6 +375,8 @@ impl Realm {
                 self.one(&name, now, |it, cx| it.said(life, word, cx))
             }
             Event::Mute { name, life } => self.one(&name, now, |it, cx| it.mute(life, cx)),
+            Event::Kept { name, life } => self.one(&name, now, |it, cx| it.kept(life, cx)),
+            Event::Returned(name) => self.one(&name, now, Vassal::returned),
             Event::Exited(name, exit) => self.one(&name, now, |it, cx| it.exited(exit, cx)),
             Event::Visitor(name) => self.one(&name, now, Vassal::visitor),
             Event::SocketLost(name) => self.one(&name, now, Vassal::socket_lost),
@@ -339,6 +387,7 @@ impl Realm {
     fn wish(&mut self, wish: Wish, now: Millis) -> Vec<Order> {
         match wish {
             Wish::EndAll(manner) => self.end(manner, now),
+            Wish::Leave => self.leave(now),
             // What ends does nothing else any more.
             _ if self.ending.is_some() => Vec::new(),
             Wish::ReloadAll => self.each(now, Vassal::reload),
@@ -353,6 +402,23 @@ impl Realm {
         let manner = self.ending.map_or(manner, |before| before.max(manner));
         self.ending = Some(manner);
         self.each(now, |vassal, cx| vassal.end(manner, cx))
+    }
+
+    fn leave(&mut self, now: Millis) -> Vec<Order> {
+        let all = self.vassals.iter();
+        let stays = all.filter(|(_, vassal)| vassal.can_be_left());
+        let stays: Vec<Name> = stays.map(|(name, _)| name.clone()).collect();
+        self.vassals.retain(|_, vassal| !vassal.can_be_left());
+        let left = stays.into_iter().flat_map(|name| {
+            let whats = [What::Report(Report::LeftBehind), What::LeaveBehind];
+            whats.map(|what| Order {
+                name: name.clone(),
+                what,
+            })
+        });
+        let mut orders: Vec<Order> = left.collect();
+        orders.extend(self.end(Manner::Graceful, now));
+        orders
     }
 
     /// The first source that names a vassal has it.

@@ -15,6 +15,12 @@ pub enum Report {
     Started(Pid),
     /// Its master is there.
     Spawned,
+    /// It lives on from an emperor before this one, and is expected to call.
+    FoundAgain(Pid),
+    /// It has called.
+    Returned,
+    /// It stays for the next emperor.
+    LeftBehind,
     /// It accepts requests.
     Ready,
     /// It has served one.
@@ -83,6 +89,13 @@ impl Report {
                 format!("[emperor] started vassal {name} (pid: {pid})")
             }
             Self::Spawned => format!("[emperor] vassal {name} has been spawned"),
+            Self::FoundAgain(pid) => {
+                format!(
+                    "[emperor] vassal {name} (pid: {pid}) has gone on without an emperor: waiting for its call"
+                )
+            }
+            Self::Returned => format!("[emperor] vassal {name} is adopted"),
+            Self::LeftBehind => format!("[emperor] vassal {name} goes on without an emperor"),
             Self::Ready => format!("[emperor] vassal {name} is ready to accept requests"),
             Self::Loyal => format!("[emperor] vassal {name} is now loyal"),
             Self::Reload => format!("[emperor] reload the uwsgi instance {name}"),

@@ -4,12 +4,12 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use uwgate_config::options::{Emperor, Hook, Phase};
 use uwgate_config::{Located, Options};
 use uwgate_server::environment::environment;
-use uwgate_server::hooks;
+use uwgate_server::{homage, hooks};
 use uwgate_sys::process::{self, SELF, Signal, Spawn};
 
 use super::cgroup::Group;
@@ -35,6 +35,8 @@ pub(crate) struct Manner {
     before: Vec<OsString>,
     after: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
+    /// Where to call the next emperor.
+    call: Option<PathBuf>,
 }
 
 /// The vassal's ends of what leads to it.
@@ -50,9 +52,11 @@ const DIALOGUE: RawFd = 3;
 const CONFIG: RawFd = 4;
 
 impl Manner {
+    /// `call`: where vassals find the next emperor, if they may outlive this one.
+    ///
     /// # Errors
     /// One sentence about an option that cannot be.
-    pub(crate) fn new(options: &Options) -> Result<Self, String> {
+    pub(crate) fn new(options: &Options, call: Option<&Path>) -> Result<Self, String> {
         let Emperor {
             vassal_set,
             vassals_include,
@@ -70,7 +74,7 @@ impl Manner {
             let pair = |value: &OsStr| [name.into(), value.to_owned()];
             values.into_iter().flat_map(pair).collect()
         };
-        let paths = |paths: &[Located<std::path::PathBuf>]| -> Vec<OsString> {
+        let paths = |paths: &[Located<PathBuf>]| -> Vec<OsString> {
             paths.iter().map(|it| absolute(&it.value)).collect()
         };
         let of = |name: &str, values: &[OsString]| {
@@ -108,6 +112,7 @@ impl Manner {
             before,
             after,
             environment: inherited(environment(&options.python)),
+            call: call.map(Path::to_owned),
         })
     }
 
@@ -139,6 +144,9 @@ impl Manner {
         let mut var = |name: &str, value: OsString| env.push((name.into(), value));
         var("UWSGI_VASSALS_DIR", spec.directory.clone().into());
         var("UWSGI_EMPEROR_FD", DIALOGUE.to_string().into());
+        if let Some(call) = &self.call {
+            var(homage::VARIABLE, call.into());
+        }
         let mut fds = vec![
             (stdin, 0),
             (printed.try_clone()?, 1),

@@ -20,12 +20,16 @@ pub(crate) struct Door {
     spec: Arc<VassalSpec>,
     listener: Arc<Listener>,
     waiting: Option<JoinHandle<()>>,
+    /// It is another's as well, who goes on with it.
+    is_left: bool,
 }
 
 impl Drop for Door {
     fn drop(&mut self) {
         self.stop_waiting();
-        let _ = self.listener.unlink_if_ours();
+        if !self.is_left {
+            let _ = self.listener.unlink_if_ours();
+        }
     }
 }
 
@@ -39,19 +43,34 @@ impl Door {
             spec: Arc::clone(spec),
             listener: Arc::new(listener::bind(&address(spec)?, how)?),
             waiting: None,
+            is_left: false,
         })
     }
 
-    /// The socket of a former self.
+    /// The socket of a former self, or what a vassal says is the one that it was lent.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not that of the vassal.
     pub(crate) fn adopt(spec: &Arc<VassalSpec>, fd: OwnedFd) -> io::Result<Self> {
+        let listener = listener::adopt(fd)?;
+        let expected = address(spec)?;
+        if listener.address != expected {
+            let other = &listener.address;
+            return Err(io::Error::other(format!(
+                "it is at {other}, not at {expected}"
+            )));
+        }
         Ok(Self {
             spec: Arc::clone(spec),
-            listener: Arc::new(listener::adopt(fd)?),
+            listener: Arc::new(listener),
             waiting: None,
+            is_left: false,
         })
+    }
+
+    /// Closes this handle of it; its file stays for whoever goes on with it.
+    pub(crate) fn leave_open(mut self) {
+        self.is_left = true;
     }
 
     /// Whether this is the socket that the vassal is to have now.

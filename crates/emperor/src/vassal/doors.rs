@@ -121,6 +121,15 @@ impl Doors {
         }
     }
 
+    /// Lets go of a socket that its vassal goes on with.
+    pub(crate) fn leave_open(&mut self, name: &Name) {
+        self.shut.remove(name);
+        if let Some(door) = self.open.remove(name) {
+            self.guard.leave(door.directory());
+            door.leave_open();
+        }
+    }
+
     /// For a successor: every socket, with its vassal as it was when it was bound.
     ///
     /// # Errors

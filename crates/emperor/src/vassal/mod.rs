@@ -90,6 +90,14 @@ fn explain(error: io::Error, namespaces: Namespaces) -> io::Error {
     io::Error::other(format!("emperor-use-clone = {names}: {error}{what_to_do}"))
 }
 
+/// Says one thing to whoever has handed over this end of a dialogue.
+///
+/// # Errors
+/// When it cannot hear.
+pub(crate) fn say_once(dialogue: OwnedFd, word: ToVassal) -> io::Result<()> {
+    uwgate_sys::socket::send(dialogue.as_fd(), &[word.byte()]).map(drop)
+}
+
 impl Line {
     /// The line of a vassal that the former self of this emperor has started. Must be called in a runtime.
     ///

@@ -241,6 +241,19 @@ impl Outputs {
         self.news.notify_one();
     }
 
+    /// Goes on with what a vassal says it prints to; all from `seen` on is new.
+    ///
+    /// # Errors
+    /// When it is no file in memory.
+    pub(crate) fn take_up(&self, name: &Name, file: OwnedFd, seen: u64) -> io::Result<()> {
+        // Any other file could make us wait for it.
+        rustix::fs::fcntl_get_seals(&file)?;
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        self.adopt(name, file.into(), seen);
+        Ok(())
+    }
+
     /// What a vassal has printed last, oldest line first.
     pub(crate) fn last(&self, name: &Name, lines: usize) -> Vec<String> {
         let all = self.lock();

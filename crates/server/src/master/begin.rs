@@ -1,7 +1,7 @@
 //! From a start that has succeeded to a master that lives.
 
 use std::io;
-use std::os::fd::OwnedFd;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::cheaper::Workforce;
 use super::generation::Manner;
 use super::happenings::Happenings;
 use super::heritage::Files;
-use super::lord::Lord;
+use super::lord::{Lord, Way};
 use super::pidfile::Pidfiles;
 use super::reload::ZYGOTE_WAIT;
 use super::sources::Sources;
@@ -45,7 +45,7 @@ pub(super) struct Beginning {
     /// Of a successor: new connections wait.
     pub(super) paused: bool,
     /// The way to the emperor.
-    pub(super) lord: Option<OwnedFd>,
+    pub(super) lord: Way,
     /// Of a successor: what its former self has made.
     pub(super) files: Files,
     /// Of a successor: what was counted before.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 
 use tokio::signal::unix::SignalKind;
 use uwgate_config::Located;
@@ -25,6 +26,11 @@ pub(super) enum Happening {
     Visitor,
     /// The emperor has said a byte, or is gone.
     Emperor(Option<u8>),
+    /// There is one again, behind this channel. What it has not seen of what was printed begins at the number.
+    EmperorFound {
+        channel: Channel,
+        printed: Option<(OwnedFd, u64)>,
+    },
     Zygote {
         number: u64,
         heard: Heard<FromZygote>,

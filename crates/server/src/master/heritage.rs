@@ -10,7 +10,7 @@
 //! standard error as they were at first. What a version does not know it skips.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 
 use uwgate_config::Protocol;
@@ -21,6 +21,7 @@ use uwgate_sys::record_locks::RecordLocks;
 use uwgate_sys::{memory, process};
 
 use super::annals::Annals;
+use super::lord::{Lord, Way};
 use super::veterans::Veteran;
 use crate::listen::Listening;
 use crate::log::{LeftPipes, Originals, Pipe, Pipes};
@@ -42,7 +43,7 @@ pub struct Heritage {
     /// New connections wait.
     pub(super) paused: bool,
     /// The way to the emperor.
-    pub(super) lord: Option<OwnedFd>,
+    pub(super) lord: Way,
     pub(super) files: Files,
     pub(super) annals: Annals,
 }
@@ -106,7 +107,8 @@ impl Heritage {
             ["fifo", ..] => self.files.fifo = Some(path(line)),
             ["pidfile", ..] => self.files.pidfiles.push(path(line)),
             ["paused"] => self.paused = true,
-            ["emperor", fd] => self.lord = Some(inherited(number(fd)?)?),
+            ["emperor", fd] => self.lord.fd = Some(inherited(number(fd)?)?),
+            ["outlives"] => self.lord.may_outlive = true,
             ["reloads", count] => self.reloads = count.parse().map_err(io::Error::other)?,
             ["log", lines, lines_in, rest] => {
                 let rest: Vec<&str> = rest.split(' ').collect();
@@ -182,7 +184,7 @@ pub(super) struct Estate<'a> {
     pub(super) locks: &'a RecordLocks,
     pub(super) reloads: u64,
     pub(super) paused: bool,
-    pub(super) lord: Option<BorrowedFd<'a>>,
+    pub(super) lord: &'a Lord,
     pub(super) files: Files,
     pub(super) annals: &'a Annals,
     pub(super) log_pipes: Option<(&'a Pipes, &'a Originals)>,
@@ -232,7 +234,10 @@ pub(super) fn leave(estate: Estate<'_>) -> io::Result<Vec<OwnedFd>> {
         let _ = writeln!(text, "worker {} {}", pid.as_raw(), fd.as_raw_fd());
         kept.push(fd);
     }
-    if let Some(lord) = lord {
+    if lord.may_outlive() {
+        text.push_str("outlives\n");
+    }
+    if let Some(lord) = lord.fd() {
         let fd = process::inheritable(lord)?;
         let _ = writeln!(text, "emperor {}", fd.as_raw_fd());
         kept.push(fd);

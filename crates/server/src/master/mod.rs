@@ -211,6 +211,7 @@ impl<L: Launcher> Master<'_, L> {
             Happening::Stats(reply) => self.tell_stats(reply),
             Happening::Visitor => self.wake_up(),
             Happening::Emperor(byte) => self.heard_emperor(byte),
+            Happening::EmperorFound { channel, printed } => self.found_emperor(&channel, printed),
             Happening::Zygote { number, heard } => self.heard_zygote(number, heard),
             Happening::Worker {
                 heard: Heard::Message(FromWorker::CodeChanged { seconds, nanos }),

@@ -54,7 +54,7 @@ pub(super) fn start<L: Launcher>(
         locks,
         reloads,
         paused,
-        lord: Lord::find(lord),
+        lord: Lord::find(is_successor.then_some(lord)),
         files,
         annals,
     };

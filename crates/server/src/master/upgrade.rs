@@ -211,7 +211,7 @@ impl<L: Launcher> Master<'_, L> {
             locks: &self.locks,
             reloads: self.reloads(),
             paused: self.paused,
-            lord: self.lord.fd(),
+            lord: &self.lord,
             files: heritage::Files {
                 fifo: self.sources.active_fifo(),
                 pidfiles: self.pidfiles.paths().map(Path::to_owned).collect(),

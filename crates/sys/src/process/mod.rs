@@ -4,6 +4,7 @@ mod capabilities;
 mod daemon;
 mod descriptors;
 mod fork;
+mod handle;
 mod limits;
 mod memory;
 mod namespaces;
@@ -24,6 +25,7 @@ pub use capabilities::Capabilities;
 pub use daemon::{Caller, to_background};
 pub use descriptors::{connected_to, descriptors};
 pub use fork::{Fork, exit_now, fork, fork_adopted, thread_count};
+pub use handle::{Handle, Identified, boot};
 pub use limits::{
     OpenFiles, limit_address_space, limit_processes, open_files, set_limit, set_open_files, umask,
 };
@@ -81,6 +83,8 @@ pub enum Exit {
         /// Whether it left a core dump.
         core: bool,
     },
+    /// It was somebody else's child, who alone knows how it ended.
+    Unseen,
 }
 
 impl Exit {
@@ -112,6 +116,7 @@ impl fmt::Display for Exit {
             Exit::Signal { signal, core: true } => {
                 write!(f, "killed by signal {signal} (core dumped)")
             }
+            Exit::Unseen => f.write_str("has ended (how is not known)"),
         }
     }
 }
@@ -200,6 +205,11 @@ pub fn set_death_signal(signal: Signal) -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(
         signal,
     ))?)
+}
+
+/// Goes on when the parent dies, whatever [`set_death_signal`] has asked for. Of use in the main thread only.
+pub fn outlive_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(None)?)
 }
 
 /// Names the calling thread; of the main thread, the process in `ps` and `top`. Cut to 15 bytes, at a NUL if any.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use uwgate_supervisor::{
-    Action, Event as ChildEvent, Exit, Pid, Report as ChildReport, StopKind, Verdict,
+    Action, Event as ChildEvent, Exit, Pid, Report as ChildReport, Status, StopKind, Verdict,
 };
 
-use super::{Context, Death, FromVassal, Heard, Manner, Report, Standing, Vassal, What};
+use super::{Context, Death, FromVassal, Heard, Manner, Report, Standing, ToVassal, Vassal, What};
 
 impl Vassal {
     pub(in crate::reconcile) fn handle_timer(&mut self, cx: &mut Context<'_>) {
@@ -41,6 +41,7 @@ impl Vassal {
 
     pub(in crate::reconcile) fn exited(&mut self, exit: Exit, cx: &mut Context<'_>) {
         self.heard = Heard::default();
+        (self.kept, self.owed) = (false, false);
         self.started_with = None;
         self.tell(ChildEvent::Exited(exit), cx);
     }
@@ -77,6 +78,39 @@ impl Vassal {
             FromVassal::Heartbeat => self.heard.heartbeat = Some(cx.now),
             FromVassal::Sos => cx.report(Report::Sos),
             FromVassal::StopMe => self.stop_me(cx),
+            FromVassal::CanOutlive if cx.settings.keeps => self.keep(cx),
+            FromVassal::CanOutlive => {}
+        }
+    }
+
+    pub(super) fn keep(&mut self, cx: &mut Context<'_>) {
+        if let (Some(pid), Some(spec)) = (self.child.pid(), &self.started_with) {
+            let (spec, life) = (Arc::clone(spec), self.life);
+            cx.order(What::Keep { pid, spec, life });
+        }
+    }
+
+    pub(in crate::reconcile) fn kept(&mut self, life: u64, cx: &mut Context<'_>) {
+        let is_news = life == self.life && self.child.pid().is_some() && !self.kept;
+        if is_news {
+            self.kept = true;
+            cx.order(What::Say(ToVassal::Outlive));
+        }
+    }
+
+    /// It hears and speaks again; what it should have been told meanwhile it is told now.
+    pub(in crate::reconcile) fn returned(&mut self, cx: &mut Context<'_>) {
+        if self.child.pid().is_none() {
+            return;
+        }
+        (self.heard.away, self.heard.mute) = (None, None);
+        cx.report(Report::Returned);
+        cx.order(What::Say(ToVassal::Outlive));
+        let owed = std::mem::take(&mut self.owed);
+        match self.child.status() {
+            Status::Stopping => self.ask_to_end(cx),
+            _ if owed => self.renew(cx),
+            _ => {}
         }
     }
 

@@ -26,7 +26,11 @@ pub struct Vassal {
     /// What its process was started with.
     started_with: Option<Arc<VassalSpec>>,
     heard: Heard,
+    /// Whether the process that lives may outlive the emperor.
+    kept: bool,
     touches: Pacing,
+    /// Its configuration has changed while nothing could be said to it.
+    owed: bool,
     /// It waits for a visitor.
     waiting: bool,
     /// How its last process ended that was not to, and when.
@@ -73,6 +77,8 @@ impl Vassal {
             life: 0,
             started_with: None,
             heard: Heard::default(),
+            kept: false,
+            owed: false,
             touches: Pacing::default(),
             waiting: false,
             death: None,
@@ -113,6 +119,20 @@ impl Vassal {
         vassal
     }
 
+    /// It was an earlier emperor's, and has still to call.
+    pub(super) fn await_return(&mut self, now: Millis) {
+        self.kept = true;
+        self.heard = Heard {
+            away: Some(now),
+            ..Heard::default()
+        };
+    }
+
+    /// Whether its process goes on when the emperor goes.
+    pub(super) fn can_be_left(&self) -> bool {
+        self.kept && matches!(self.child.status(), Status::Starting | Status::Running)
+    }
+
     /// What its source says.
     pub fn spec(&self) -> &Arc<VassalSpec> {
         &self.spec
@@ -121,6 +141,11 @@ impl Vassal {
     /// What the process that lives was started with.
     pub fn started_with(&self) -> Option<&Arc<VassalSpec>> {
         self.started_with.as_ref()
+    }
+
+    /// Tells its process, or the last, from others of the same vassal.
+    pub fn life(&self) -> u64 {
+        self.life
     }
 
     /// Which source names it.
@@ -136,6 +161,11 @@ impl Vassal {
     /// The live process, if any.
     pub fn pid(&self) -> Option<Pid> {
         self.child.pid()
+    }
+
+    /// Whether it has outlived an emperor and has still to call this one.
+    pub fn is_away(&self) -> bool {
+        self.heard.away.is_some()
     }
 
     /// What was heard from it.
@@ -214,7 +244,8 @@ impl Vassal {
             .heard
             .heartbeat
             .map(|it| (it + self.heartbeat, Death::NoHeartbeat));
-        let mute = self.heard.mute.map(|it| (it + self.tolerance, Death::Deaf));
+        let silent = self.heard.mute.or(self.heard.away);
+        let mute = silent.map(|it| (it + self.tolerance, Death::Deaf));
         [heartbeat, mute]
             .into_iter()
             .flatten()
@@ -222,7 +253,10 @@ impl Vassal {
     }
 
     pub(super) fn excuse_silence(&mut self, now: Millis) {
-        if let Some(last) = &mut self.heard.heartbeat {
+        let Heard {
+            heartbeat, away, ..
+        } = &mut self.heard;
+        for last in [heartbeat, away].into_iter().flatten() {
             *last = now;
         }
     }

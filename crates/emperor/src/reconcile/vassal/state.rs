@@ -71,6 +71,8 @@ pub struct Heard {
     pub heartbeat: Option<Millis>,
     /// It can hear and say nothing any more, since.
     pub(super) mute: Option<Millis>,
+    /// It is not in touch with this emperor yet, since.
+    pub(super) away: Option<Millis>,
     /// Told to reload, and nothing was heard since.
     pub(super) reloading: bool,
 }

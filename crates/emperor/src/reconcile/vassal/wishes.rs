@@ -68,6 +68,10 @@ impl Vassal {
         if self.standing != Standing::Wanted {
             return;
         }
+        if self.heard.away.is_some() {
+            self.owed = true;
+            return;
+        }
         let anew = self
             .started_with
             .as_ref()
@@ -106,6 +110,10 @@ impl Vassal {
         self.heard.ready = None;
         cx.report(Report::Reload);
         cx.order(What::Say(ToVassal::Reload));
+        self.started_with = Some(Arc::clone(&self.spec));
+        if self.kept {
+            self.keep(cx);
+        }
     }
 
     /// No source names it any more.
@@ -176,6 +184,10 @@ impl Vassal {
     /// The process that lives is to end by itself.
     pub(super) fn ask_to_end(&mut self, cx: &mut Context<'_>) {
         let Some(pid) = self.child.pid() else { return };
+        if self.heard.away.is_some() {
+            // As soon as it calls.
+            return;
+        }
         cx.order(match (self.heard.mute, self.manner) {
             (Some(_), _) => What::Terminate(pid),
             (None, Manner::Graceful) => What::Say(ToVassal::StopGracefully),

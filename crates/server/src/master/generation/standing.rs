@@ -66,7 +66,7 @@ impl From<Exit> for Fault {
         match exit {
             Exit::Code(0) => Self::Ended(End::Failed.code()),
             Exit::Code(code) => Self::Ended(code),
-            Exit::Signal { .. } => Self::Killed,
+            Exit::Signal { .. } | Exit::Unseen => Self::Killed,
         }
     }
 }

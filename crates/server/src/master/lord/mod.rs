@@ -1,5 +1,7 @@
 //! The emperor, seen from a vassal: the dialogue on `UWSGI_EMPEROR_FD`, a byte at a time and uWSGI's own bytes.
 
+mod orphan;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use uwgate_config::options::Phase;
 use uwgate_sys::clock::{Millis, coarse_now};
 use uwgate_sys::process;
 
+use self::orphan::Orphan;
 use super::happenings::{Happening, Happenings};
 use super::wish::Wish;
 use super::{Launcher, Master};
@@ -34,9 +37,23 @@ enum Word {
     Loyal = 17,
     StopMe = 22,
     Heartbeat = 26,
+    /// Not uWSGI's: I could go on without you, and find the next.
+    CanOutlive = OUTLIVE as isize,
 }
 
-/// The way to the emperor, if there is one.
+/// Not uWSGI's: an emperor's answer, and what it answers.
+const OUTLIVE: u8 = 107;
+
+/// What leads to an emperor.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    /// The dialogue, as long as there is an emperor.
+    pub(super) fd: Option<OwnedFd>,
+    /// This instance may go on without.
+    pub(super) may_outlive: bool,
+}
+
+/// The emperor, if there is one.
 #[derive(Debug, Default)]
 pub(super) struct Lord {
     socket: Option<Arc<UnixStream>>,
@@ -46,14 +63,21 @@ pub(super) struct Lord {
     is_loyal: bool,
     /// It was asked to end this instance for want of work.
     bored: bool,
+    /// Where the next one will be, and what leads from here to it.
+    orphan: Orphan,
+    may_outlive: bool,
 }
 
 impl Lord {
     /// The descriptor that the emperor has given, or a former self has left.
-    pub(super) fn find(left: Option<OwnedFd>) -> Option<OwnedFd> {
-        if left.is_some() {
-            return left;
-        }
+    pub(super) fn find(left: Option<Way>) -> Way {
+        left.unwrap_or_else(|| Way {
+            fd: Self::find_in_environment(),
+            may_outlive: false,
+        })
+    }
+
+    fn find_in_environment() -> Option<OwnedFd> {
         let number: RawFd = std::env::var(VARIABLE).ok()?.parse().ok()?;
         match process::inherited(number) {
             Ok(fd) => {
@@ -68,10 +92,22 @@ impl Lord {
     }
 
     /// Listens to it from now on.
-    pub(super) fn follow(fd: Option<OwnedFd>, happenings: &Happenings) -> io::Result<Self> {
-        let Some(fd) = fd else {
-            return Ok(Self::default());
+    pub(super) fn follow(way: Way, happenings: &Happenings) -> io::Result<Self> {
+        let Way { fd, may_outlive } = way;
+        let mut lord = Self {
+            may_outlive,
+            orphan: Orphan::new(),
+            ..Self::default()
         };
+        match fd {
+            Some(fd) => lord.listen(fd, happenings)?,
+            None if may_outlive => lord.orphan.wait(happenings.sender()),
+            None => {}
+        }
+        Ok(lord)
+    }
+
+    fn listen(&mut self, fd: OwnedFd, happenings: &Happenings) -> io::Result<()> {
         uwgate_sys::socket::set_nonblocking(fd.as_fd(), true)?;
         let socket = Arc::new(UnixStream::from_std(fd.into())?);
         let (reader, sender) = (Arc::clone(&socket), happenings.sender());
@@ -81,18 +117,19 @@ impl Lord {
             }
             let _ = sender.send(Happening::Emperor(None));
         });
-        Ok(Self {
-            socket: Some(socket),
-            ..Self::default()
-        })
+        self.socket = Some(socket);
+        self.next = self.every.map(|_| coarse_now());
+        Ok(())
     }
 
     /// Takes over a configuration.
     pub(super) fn renew(&mut self, options: &Options) {
         let every = options.emperor.heartbeat;
         let every = (every > 0).then(|| Duration::from_secs(every.into()));
-        if self.socket.is_some() && every != self.every {
-            self.next = every.map(|_| coarse_now());
+        if every != self.every {
+            self.next = every
+                .filter(|_| self.socket.is_some())
+                .map(|_| coarse_now());
             self.every = every;
         }
     }
@@ -100,6 +137,9 @@ impl Lord {
     /// The master is there.
     pub(super) fn spawned(&self) {
         self.say(Word::Spawned);
+        if self.orphan.is_possible() {
+            self.say(Word::CanOutlive);
+        }
     }
 
     /// Before the configuration is read again: the emperor is to send it, if that is where it comes from.
@@ -126,10 +166,10 @@ impl Lord {
     }
 
     /// There is nothing to do: asks the emperor to end this instance, which a visitor starts again if it is one on
-    /// demand. Until it does so requests are served. `false`: there is no emperor to ask.
+    /// demand. Until it does so requests are served. `false`: there is no emperor to ask, and none will be.
     pub(super) fn ask_to_be_stopped(&mut self) -> bool {
         self.bored = true;
-        self.say(Word::StopMe)
+        self.say(Word::StopMe) || self.may_outlive
     }
 
     /// When the next sign of life is due.
@@ -150,6 +190,11 @@ impl Lord {
     /// For a successor.
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.socket.as_ref().map(AsFd::as_fd)
+    }
+
+    /// For a successor.
+    pub(super) fn may_outlive(&self) -> bool {
+        self.may_outlive
     }
 
     fn lost(&mut self) {
@@ -188,7 +233,7 @@ impl<L: Launcher> Master<'_, L> {
             self.lord.lost();
             tracing::error!("lost connection with my emperor !!!");
             self.surroundings.chores.add(Phase::EmperorLost);
-            return self.grant(Wish::Stop);
+            return self.go_on_alone();
         };
         tracing::info!("received message {byte} from emperor");
         match byte {
@@ -205,6 +250,7 @@ impl<L: Launcher> Master<'_, L> {
                 self.grant(Wish::Reload);
             }
             2 => self.grant(Wish::Stop),
+            OUTLIVE => self.lord.allowed(),
             _ => {}
         }
     }
