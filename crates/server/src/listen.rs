@@ -103,6 +103,7 @@ impl Listening {
         Endpoint {
             protocol: self.protocol,
             door,
+            is_unix: !matches!(address, Address::Tcp(_)),
             name: address.to_string(),
             server_name: host_name(),
             server_port: match address {

@@ -1,7 +1,7 @@
 //! The safe face of the operating system, for crates that forbid `unsafe`.
 //!
 //! In scope: listening sockets, non-blocking socket I/O, client connections, message channels that carry descriptors, starting and
-//! reaping processes, privileges, shared memory, clocks. Every call is one thing the kernel does, with `io::Result`
+//! reaping processes, privileges, shared memory, clocks, scheduling. Every call is one thing the kernel does, with `io::Result`
 //! and the std descriptor types ([`std::os::fd::OwnedFd`], [`std::os::fd::BorrowedFd`]) on its face.
 //!
 //! Out of scope: policy. Nothing here retries for long, logs, keeps state or decides; that belongs to the callers.
@@ -20,6 +20,7 @@ pub mod process;
 #[cfg(feature = "tokio")]
 pub mod readiness;
 pub mod record_locks;
+pub mod scheduling;
 pub mod signals;
 pub mod socket;
 pub mod thread;

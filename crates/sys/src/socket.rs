@@ -77,6 +77,19 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<Option<(OwnedFd, PeerAddr)
     }
 }
 
+/// As [`accept`], where all peers are [`PeerAddr::Unix`]: the kernel need not look for their names.
+pub fn accept_unix(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    loop {
+        match rustix::net::accept_with(listener, flags) {
+            Ok(fd) => return Ok(Some(fd)),
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(error) if spoiled_connection(error) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
 /// Who is at the other end of a connection that came from elsewhere.
 pub fn peer(connection: BorrowedFd<'_>) -> io::Result<PeerAddr> {
     PeerAddr::of(rustix::net::getpeername(connection)?)
@@ -193,6 +206,13 @@ fn some_unless_again(result: rustix::io::Result<usize>) -> io::Result<Option<usi
 /// No timeout waits for ever.
 pub fn wait_readable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
     wait_for(fd, PollFlags::IN, timeout)
+}
+
+/// Whether there is something to read, the end, an error, or a connection to accept, now.
+pub fn is_readable(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    let ready = retry_on_intr(|| rustix::event::poll(&mut fds, Some(&Timespec::default())))?;
+    Ok(ready > 0)
 }
 
 /// Waits until something can be written, or an error is there; `false` when `timeout` passed first.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use uwgate_config::Protocol;
-use uwgate_sys::socket::{accept, wait_readable};
+use uwgate_sys::socket::{PeerAddr, accept, accept_unix, is_readable, wait_readable};
 
 use super::engine::{Endpoint, Engine, Open};
 use super::handover;
@@ -47,6 +47,7 @@ pub(crate) async fn accept_connections<H: Host>(
     let queue = uwgate_sys::readiness::readable(listener)?;
     let (threads, has_siblings) = (engine.settings.threads, engine.settings.has_siblings);
     let mut deferred = 0;
+    let mut expected = Expected::One;
     loop {
         let mut ready = queue.readable().await?;
         if engine.is_draining() {
@@ -67,22 +68,29 @@ pub(crate) async fn accept_connections<H: Host>(
             &endpoint,
             &engine,
             at_most,
+            expected,
             deferred < DEFERRALS,
         ) {
             Ok(Queue::Empty) => {
                 ready.clear_ready();
                 deferred = 0;
+                expected = Expected::One;
             }
             Ok(Queue::LeftToSibling) => {
                 deferred += 1;
+                expected = Expected::Unknown;
                 tokio::time::sleep(DEFERRAL).await;
-                continue;
             }
             Ok(Queue::MayHaveMore) => {
                 deferred = 0;
+                expected = match at_most {
+                    IN_A_ROW => Expected::Many,
+                    _ => Expected::Unknown,
+                };
                 handover::step_back(threads).await;
             }
             Err(error) => {
+                expected = Expected::Unknown;
                 complain(&error, &endpoint);
                 tokio::time::sleep(OUT_OF_RESOURCES).await;
             }
@@ -99,7 +107,7 @@ pub(crate) fn accept_the_rest<H: Host>(
 ) {
     // An error means that no more can be had; the close turns away the rest.
     let waiting = uwgate_sys::listener::waiting(queue.as_fd());
-    let _ = accept_some(queue, endpoint, engine, waiting, false);
+    let _ = accept_some(queue, endpoint, engine, waiting, Expected::Many, false);
 }
 
 /// What is known about a listening socket's queue.
@@ -110,11 +118,33 @@ enum Queue {
     MayHaveMore,
 }
 
+/// Who is expected in a queue. An `accept` that finds nobody costs nearly as much as one that does, as the kernel has made
+/// the new socket by then; to ask before costs a tenth of it.
+#[derive(Debug, Clone, Copy)]
+enum Expected {
+    Unknown,
+    /// Somebody has come since the queue was found empty.
+    One,
+    Many,
+}
+
+impl Expected {
+    /// Whether it is worth asking after so many were taken.
+    fn asks(self, taken: usize) -> bool {
+        match self {
+            Self::Unknown => true,
+            Self::One => taken > 0,
+            Self::Many => false,
+        }
+    }
+}
+
 fn accept_some<H: Host>(
     queue: &OwnedFd,
     endpoint: &Arc<Endpoint>,
     engine: &Arc<Engine<H>>,
     at_most: usize,
+    expected: Expected,
     mut fair: bool,
 ) -> std::io::Result<Queue> {
     fair &= engine.settings.has_siblings;
@@ -125,7 +155,10 @@ fn accept_some<H: Host>(
                 _ => Queue::MayHaveMore,
             });
         }
-        let Some((socket, address)) = accept(queue.as_fd())? else {
+        if expected.asks(taken) && !is_readable(queue.as_fd())? {
+            return Ok(Queue::Empty);
+        }
+        let Some((socket, address)) = next_in(queue, endpoint)? else {
             return Ok(Queue::Empty);
         };
         let connection =
@@ -133,6 +166,13 @@ fn accept_some<H: Host>(
         welcome(connection, engine);
     }
     Ok(Queue::MayHaveMore)
+}
+
+fn next_in(queue: &OwnedFd, endpoint: &Endpoint) -> std::io::Result<Option<(OwnedFd, PeerAddr)>> {
+    match endpoint.is_unix {
+        true => Ok(accept_unix(queue.as_fd())?.map(|socket| (socket, PeerAddr::Unix))),
+        false => accept(queue.as_fd()),
+    }
 }
 
 /// Serves a connection that this worker has taken, from now on.

@@ -24,6 +24,8 @@ pub(crate) struct Endpoint {
     pub(crate) protocol: Protocol,
     /// Its number among the sockets of the instance, from 0.
     pub(crate) door: u16,
+    /// Its peers have no address.
+    pub(crate) is_unix: bool,
     /// As uWSGI prints it: `127.0.0.1:8080`, `/run/app.sock`, `@name`.
     pub(crate) name: String,
     /// The machine's name, as uWSGI's HTTP says it.

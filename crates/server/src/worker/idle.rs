@@ -153,12 +153,13 @@ impl Watches {
     }
 }
 
-/// Sweeps once a second, for ever.
-pub(crate) async fn sweep_every_second(watches: Arc<Watches>) {
+/// Sweeps once a second, for ever, and does what else is due as often.
+pub(crate) async fn sweep_every_second(watches: Arc<Watches>, mut as_well: impl FnMut()) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         second.tick().await;
         watches.sweep();
+        as_well();
     }
 }

@@ -3,6 +3,7 @@
 mod accept;
 mod attention;
 mod cores;
+mod courtesy;
 mod doors;
 mod engine;
 mod handover;
@@ -28,6 +29,7 @@ pub use harakiri::set_user_harakiri;
 pub use room::Room;
 pub(crate) use settings::Settings;
 
+use self::courtesy::Courtesy;
 use self::doors::Doors;
 use self::harakiri::{Harakiri, Watchdog};
 use self::idle::Stake;
@@ -122,7 +124,9 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
         true => tell_pause(setup.row.worker, paused),
         false => doors.open(),
     }
-    tokio::spawn(idle::sweep_every_second(Arc::clone(&engine.watches)));
+    let mut courtesy = Courtesy::new(engine.settings.threads);
+    let watches = Arc::clone(&engine.watches);
+    tokio::spawn(idle::sweep_every_second(watches, move || courtesy.second()));
     let retiring = &engine.retiring;
     retiring.tell_to(setup.master.as_ref(), events.sender())?;
     if let Some(master) = setup.master {

@@ -54,6 +54,17 @@ fn a_unix_peer_has_no_address_but_credentials() {
     let _client = UnixStream::connect(directory.file("s")).unwrap();
     let (connection, peer) = accept_one(&listener);
     assert_eq!((peer, peer.ip()), (PeerAddr::Unix, None));
+    listener.set_nonblocking(true).unwrap();
+    assert!(!socket::is_readable(listener.as_fd()).unwrap());
+    assert!(socket::accept_unix(listener.as_fd()).unwrap().is_none());
+    let _second = UnixStream::connect(directory.file("s")).unwrap();
+    assert!(socket::is_readable(listener.as_fd()).unwrap());
+    let second = socket::accept_unix(listener.as_fd()).unwrap().unwrap();
+    assert_eq!(
+        socket::recv(second.as_fd(), &mut [0; 8]).unwrap(),
+        None,
+        "nonblocking"
+    );
     let credentials = socket::peer_credentials(connection.as_fd()).unwrap();
     assert_eq!(credentials.pid, Some(process::this()));
     assert_eq!(credentials.uid, rustix::process::geteuid().as_raw());
