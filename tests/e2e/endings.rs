@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::load::{APP, Fault};
-use crate::support::process::{alive, children, group, signal};
-use crate::support::wait::until_true;
+use crate::support::process::{alive, children, group, signal, state};
+use crate::support::wait::{until, until_true};
 use crate::support::{Kind, Load, Request, Server, Setup, TempDir, Way};
 
 fn start(setup: Setup, workers: usize) -> Server {
@@ -50,6 +50,33 @@ fn a_frozen_zygote_that_owes_workers_does_not_keep_an_instance_from_ending() {
     }
     server.wait_for_log("DAMN");
     ends(server, Signal::TERM);
+}
+
+/// The master hears of the stop, and in the same moment that the code of a reload is loaded: it begins no workers of it.
+#[test]
+fn a_stop_at_the_end_of_a_reload_is_obeyed() {
+    let held = "import os, time\nwhile os.path.exists('held'): time.sleep(0.005)\n";
+    let setup = Setup::source(Kind::Uwgate, &format!("{held}{APP}"));
+    let fifo = setup.dir().join("fifo");
+    let mut server = start(setup.option("master-fifo", fifo.display()), 1);
+    let master = server.process.pid();
+    until_true("the FIFO", || fifo.exists());
+    server.dir.write("held", "");
+    let before = children(master);
+    server.signal(Signal::HUP);
+    let new = until("a second zygote", || {
+        children(master).into_iter().find(|it| !before.contains(it))
+    });
+    server.signal(Signal::STOP);
+    until_true("the master to be stopped", || state(master) == Some('T'));
+    fs::write(&fifo, "q").expect("the FIFO is open");
+    fs::remove_file(server.dir.join("held")).expect("was written");
+    until_true("the new code to be loaded", || {
+        server.log().matches("WSGI app 0 (").count() == 2
+    });
+    until_true("its zygote to wait for orders", || state(new) == Some('S'));
+    server.signal(Signal::CONT);
+    assert_eq!(server.process.wait().code(), Some(0));
 }
 
 /// Python waits for such a thread when it ends.

@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::Signal;
 
-use super::process::try_signal;
+use super::process::{state, try_signal};
 use super::server::Server;
 use super::wait::until;
 
@@ -28,13 +28,10 @@ pub fn kill_if_idle(pid: u32, server: &Server) -> bool {
 
 /// Waits for what the signal has begun.
 fn is_stopped(pid: u32) -> bool {
-    let stopped = || {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let (_, rest) = stat.rsplit_once(") ")?;
-        rest.starts_with(['T', 'Z']).then(|| rest.starts_with('T'))
-    };
-    until("a signalled process to stop", || {
-        stopped().or_else(|| (!super::process::alive(pid)).then_some(false))
+    until("a signalled process to stop", || match state(pid) {
+        Some('T') => Some(true),
+        None | Some('Z') => Some(false),
+        Some(_) => None,
     })
 }
 

@@ -112,15 +112,16 @@ fn last_lines(text: &str, count: usize) -> &str {
     &text[start..]
 }
 
+/// What a process is doing, in the letters of `/proc`: `R`, `S`, `T`, `Z` ... `None` when there is none.
+pub fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    rest.chars().next()
+}
+
 /// Whether a process with this pid exists and is not a zombie.
 pub fn alive(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .ok()
-        .and_then(|stat| {
-            stat.rsplit_once(") ")
-                .map(|(_, rest)| !rest.starts_with('Z'))
-        })
-        .unwrap_or(false)
+    state(pid).is_some_and(|state| state != 'Z')
 }
 
 /// Whether the process has a handler for the signal.

@@ -205,6 +205,10 @@ impl Generation {
             Heard::Message(FromZygote::Loaded { apps }) => {
                 self.loaded = true;
                 self.apps = apps;
+                // It was on its way when the generation was told to end: there will be no workers.
+                if self.is_leaving() {
+                    return Change::Nothing;
+                }
                 if apps == 0 && self.expects_apps && !self.lazy_apps {
                     return no_apps();
                 }
