@@ -280,7 +280,7 @@ fn a_socket_that_vanishes_is_made_again() {
     emperor.wait_for_door("a");
     let path = emperor.dir.join("run/a.socket");
     fs::remove_file(&path).expect("it is there");
-    emperor.wait_for_door("a");
+    until("a socket", || emperor.door("a").connect().ok());
     let first = pid_in(&request(&emperor.door("a")));
     fs::remove_file(&path).expect("it is there");
     emperor.wait_for_log("the socket of vassal a.ini was removed");

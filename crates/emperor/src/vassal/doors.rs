@@ -272,13 +272,12 @@ async fn guard(
 ) {
     let mut watch = Watch::new(directories.borrow_and_update().clone());
     loop {
+        // Also of what is new: its socket may have gone before anybody watched.
+        if sender.send(Happening::Doors).is_err() {
+            return;
+        }
         match race(watch.changed(), directories.changed()).await {
-            First::One(()) => {
-                watch.rest(SETTLE, RESTLESS).await;
-                if sender.send(Happening::Doors).is_err() {
-                    return;
-                }
-            }
+            First::One(()) => watch.rest(SETTLE, RESTLESS).await,
             First::Other(Ok(())) => {}
             First::Other(Err(_)) => return,
         }
