@@ -27,24 +27,29 @@ fn other_worker_than(server: &Server, old: u32) -> u32 {
     })
 }
 
+/// The processes that answer three requests which wait for each other's end: they can only run side by side.
+fn three_side_by_side(server: &Server) -> Vec<u32> {
+    let dir = TempDir::new();
+    let clients = [0, 1, 2].map(|number| {
+        let file = dir.join(number.to_string());
+        let mut client = server.client();
+        client.write(Request::get(&format!("/until{}", file.display())).bytes());
+        until_true("the request to start", || {
+            dir.join(format!("{number}.started")).exists()
+        });
+        (client, file)
+    });
+    let answers = clients.map(|(mut client, file)| {
+        fs::write(file, "").expect("can be created");
+        pid_in(&client.response("GET"))
+    });
+    answers.into()
+}
+
 both! {
     fn all_processes_serve(kind) {
         let server = Setup::app(kind, "slow.py").option("processes", 3).start();
-        // Three requests that wait for each other's end can only run side by side.
-        let dir = TempDir::new();
-        let mut clients = Vec::new();
-        for number in 0..3 {
-            let file = dir.join(number.to_string());
-            let mut client = server.client();
-            client.write(Request::get(&format!("/until{}", file.display())).bytes());
-            until_true("the request to start", || dir.join(format!("{number}.started")).exists());
-            clients.push((client, file));
-        }
-        let mut pids = Vec::new();
-        for (mut client, file) in clients {
-            fs::write(file, "").expect("can be created");
-            pids.push(pid_in(&client.response("GET")));
-        }
+        let mut pids = three_side_by_side(&server);
         pids.sort_unstable();
         pids.dedup();
         assert_eq!(pids.len(), 3);
@@ -54,22 +59,7 @@ both! {
 both! {
     fn threads_serve_side_by_side(kind) {
         let server = Setup::app(kind, "slow.py").option("threads", 3).start();
-        let dir = TempDir::new();
-        let mut clients = Vec::new();
-        for number in 0..3 {
-            let file = dir.join(number.to_string());
-            let mut client = server.client();
-            client.write(Request::get(&format!("/until{}", file.display())).bytes());
-            until_true("the request to start", || dir.join(format!("{number}.started")).exists());
-            clients.push((client, file));
-        }
-        let pids: Vec<u32> = clients
-            .into_iter()
-            .map(|(mut client, file)| {
-                fs::write(file, "").expect("can be created");
-                pid_in(&client.response("GET"))
-            })
-            .collect();
+        let pids = three_side_by_side(&server);
         assert!(pids.iter().all(|pid| *pid == pids[0]), "{pids:?}");
     }
 }

@@ -12,35 +12,18 @@ use rustix::fs::OFlags;
 use rustix::process::Signal;
 
 use crate::support::process::{alive, children};
+use crate::support::versioned::{versioned, wait_for_version};
 use crate::support::wait::until_true;
 use crate::support::{Address, Client, Kind, Packet, Request, Server, Setup, TempDir};
 
-/// An app that tells its version, which stands in a file that it reads at import.
-const VERSIONED: &str = "\
-import os
-HERE = os.path.dirname(os.path.abspath(__file__))
-exec(open(os.path.join(HERE, 'version')).read())
-def application(environ, start_response):
-    start_response('200 OK', [])
-    return [VERSION.encode()]
-";
-
-fn versioned(kind: Kind) -> Server {
-    let setup = Setup::source(kind, VERSIONED).option("processes", 2);
-    setup.write("version", "VERSION = 'one'");
-    setup.start()
-}
-
-fn wait_for_version(server: &Server, version: &str) {
-    until_true(&format!("version {version}"), || {
-        server.get("/").expect(200).text() == version
-    });
+fn served(kind: Kind) -> Server {
+    versioned(kind).start()
 }
 
 /// Not against uWSGI: it may close a connection without an answer while it reloads.
 #[test]
 fn hup_reloads() {
-    let server = versioned(Kind::Uwgate);
+    let server = served(Kind::Uwgate);
     assert_eq!(server.get("/").expect(200).text(), "one");
     for version in ["two", "three"] {
         server
@@ -55,7 +38,7 @@ fn hup_reloads() {
 /// In uWSGI a version that does not import is an outage: everything answers 500.
 #[test]
 fn a_broken_version_leaves_the_old_one_serving() {
-    let server = versioned(Kind::Uwgate);
+    let server = served(Kind::Uwgate);
     assert_eq!(server.get("/").expect(200).text(), "one");
     server
         .dir
@@ -146,7 +129,7 @@ fn reloads_under(server: &Server, load: Load) {
 
 #[test]
 fn no_request_is_lost_in_a_reload_with_a_connection_for_each() {
-    let server = versioned(Kind::Uwgate);
+    let server = served(Kind::Uwgate);
     let address = server.http.clone();
     let close = Request::get("/").header("Connection", "close");
     let load = Load::start(3, move |progress| {
@@ -158,7 +141,7 @@ fn no_request_is_lost_in_a_reload_with_a_connection_for_each() {
 
 #[test]
 fn no_request_is_lost_in_a_reload_over_uwsgi() {
-    let server = versioned(Kind::Uwgate);
+    let server = served(Kind::Uwgate);
     let address = server.socket.clone();
     let packet = Packet::get("/").bytes();
     let load = Load::start(3, move |progress| {
@@ -175,7 +158,7 @@ fn no_request_is_lost_in_a_reload_over_uwsgi() {
 /// request and its answer.
 #[test]
 fn no_request_is_lost_in_a_reload_with_kept_connections() {
-    let server = versioned(Kind::Uwgate);
+    let server = served(Kind::Uwgate);
     let address = server.http.clone();
     let load = Load::start(3, move |progress| {
         let mut client = Client::connect(&address);
@@ -194,9 +177,9 @@ fn no_request_is_lost_in_a_reload_with_kept_connections() {
 #[test]
 fn a_socket_that_a_failed_reload_removed_can_come_back() {
     let second = Address::free_port();
-    let setup = Setup::source(Kind::Uwgate, VERSIONED).option("processes", 2);
-    setup.write("version", "VERSION = 'one'");
-    let server = setup.option("http-socket", &second).start();
+    let server = versioned(Kind::Uwgate)
+        .option("http-socket", &second)
+        .start();
     wait_for_version(&server, "one");
     let ini = server.dir.join("server.ini");
     let good = fs::read_to_string(&ini).expect("is there");
@@ -219,8 +202,7 @@ fn a_socket_that_a_failed_reload_removed_can_come_back() {
 /// What the master does by itself stays as it was too: the pipe, the statistics, the log, the number of workers.
 #[test]
 fn a_reload_that_fails_changes_nothing_of_the_master() {
-    let setup = Setup::source(Kind::Uwgate, VERSIONED).option("processes", 2);
-    setup.write("version", "VERSION = 'one'");
+    let setup = versioned(Kind::Uwgate);
     let place = |name: &str| setup.dir().join(name);
     let [fifo, stats, other_log] = ["a.fifo", "a.stats", "other.log"].map(place);
     let setup = setup
@@ -323,7 +305,7 @@ fn connections_that_wait_on_a_removed_socket_are_served() {
 /// An impatient operator, or a deployment that touches many files.
 #[test]
 fn a_storm_of_reloads_ends_with_one_generation() {
-    let server = versioned(Kind::Uwgate);
+    let server = served(Kind::Uwgate);
     until_true("both workers", || server.workers().len() == 2);
     for _ in 0..100 {
         server.signal(Signal::HUP);

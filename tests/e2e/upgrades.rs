@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use crate::support::install::Installed;
 use crate::support::load::APP;
 use crate::support::process::{alive, children, descriptors, signal};
+use crate::support::versioned::{versioned, wait_for_version};
 use crate::support::wait::{Over, until, until_true};
 use crate::support::{Address, Kind, Load, Request, Server, Setup, TempDir, Way};
 
@@ -274,30 +275,13 @@ fn a_binary_that_hangs_when_tried_is_given_up() {
     until_true("the end of the trial", || !alive(second));
 }
 
-/// An app that tells its version, which stands in a file that it reads at import.
-const VERSIONED: &str = "\
-import os
-HERE = os.path.dirname(os.path.abspath(__file__))
-exec(open(os.path.join(HERE, 'version')).read())
-def application(environ, start_response):
-    start_response('200 OK', [])
-    return [VERSION.encode()]
-";
-
-fn wait_for_version(server: &Server, version: &str) {
-    until_true(&format!("version {version}"), || {
-        server.get("/").expect(200).text() == version
-    });
-}
-
 /// With `need-app` the zygote ends, without it is there but has nothing to serve.
 #[test]
 fn an_upgrade_with_a_broken_app_keeps_the_old_workers_until_it_is_mended() {
     for need_app in ["true", "false"] {
         let installed = Installed::new(Kind::Uwgate);
-        let setup = serving(&installed, VERSIONED).option("need-app", need_app);
-        setup.write("version", "VERSION = 'one'");
-        let server = start(setup);
+        let setup = versioned(Kind::Uwgate).program(&installed.program());
+        let server = start(setup.option("need-app", need_app));
         wait_for_version(&server, "one");
         server.dir.write("version", "raise RuntimeError('broken')");
         installed.upgrade();

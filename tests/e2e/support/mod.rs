@@ -18,6 +18,7 @@ pub mod process;
 pub mod response;
 pub mod server;
 pub mod temp;
+pub mod versioned;
 pub mod wait;
 
 pub use address::Address;
