@@ -197,25 +197,25 @@ fn py_autoreload_follows_the_code() {
     };
     serves("1 1");
     for (count, (file, text)) in (1..).zip([("part.py", "22 1"), ("late.py", "22 22")]) {
-        server.dir.write(file, "VERSION = 22");
+        server.dir.replace(file, "VERSION = 22");
         // A worker that has not imported it yet would serve the new one without a reload.
         until_true("the old workers to go", || {
             reloads() == count && server.log().matches("buried").count() == 2 * count
         });
         serves(text);
     }
-    server.dir.write("ignored.py", "VERSION = 1");
-    server.dir.write(
+    server.dir.replace("ignored.py", "VERSION = 1");
+    server.dir.replace(
         "part.py",
         "from ignored import VERSION\nfrom other import VERSION",
     );
     server.wait_for_log("RELOAD FAILED");
     assert_eq!(server.get("/").expect(200).text(), "22 22");
-    server.dir.write("other.py", "VERSION = 333");
+    server.dir.replace("other.py", "VERSION = 333");
     serves("333 22");
     let before = reloads();
-    server.dir.write("ignored.py", "VERSION = 4444");
-    server.dir.write("other.py", "VERSION = 4444");
+    server.dir.replace("ignored.py", "VERSION = 4444");
+    server.dir.replace("other.py", "VERSION = 4444");
     serves("4444 22");
     assert_eq!(reloads(), before + 1, "one change, one reload");
 }
