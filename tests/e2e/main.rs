@@ -30,6 +30,7 @@ mod log_destinations;
 mod log_formats;
 mod log_lines;
 mod logging;
+mod memory;
 mod options;
 mod oracle;
 mod processes;

@@ -1,5 +1,6 @@
 //! `warm-up`: the application answers before there are workers.
 
+use crate::support::wait::until;
 use crate::support::{Kind, Setup};
 
 /// Counts its requests, and does what a path asks for.
@@ -89,7 +90,9 @@ fn workers_share_what_the_warm_up_has_made() {
     let private = |setup: Setup| {
         let server = setup.start();
         server.get("/large").expect(200);
-        let worker = server.workers()[0];
+        let worker = until("the log names the worker", || {
+            server.workers().first().copied()
+        });
         let rollup = std::fs::read_to_string(format!("/proc/{worker}/smaps_rollup")).unwrap();
         let line = rollup
             .lines()

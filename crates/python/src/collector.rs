@@ -31,13 +31,10 @@ impl Collector {
         Ok(())
     }
 
-    /// Takes what is there out of the collector's sight, and lets it go about its work: pages that it never writes to
-    /// stay shared. `clean`: there may be more garbage than an import leaves.
-    pub(crate) fn freeze(&mut self, py: Python<'_>, clean: bool) -> PyResult<()> {
+    /// Takes what is loaded out of the collector's sight, and lets it go about its work: pages that it never writes to
+    /// stay shared.
+    pub(crate) fn keep(&mut self, py: Python<'_>) -> PyResult<()> {
         let gc = py.import("gc")?;
-        if clean {
-            gc.call_method0("collect")?;
-        }
         gc.call_method0("freeze")?;
         let Some(usual) = self.usual.take() else {
             return Ok(());
@@ -46,6 +43,16 @@ impl Collector {
         if now == PATIENCE {
             gc.call_method1("set_threshold", usual)?;
         }
+        Ok(())
+    }
+
+    /// The same for what has come since [`keep`](Self::keep), without its garbage. Python's lists of objects to be
+    /// used again are emptied as well: they lie all over the memory.
+    pub(crate) fn keep_rest(py: Python<'_>) -> PyResult<()> {
+        let gc = py.import("gc")?;
+        // It looks only at what is not frozen.
+        gc.call_method0("collect")?;
+        gc.call_method0("freeze")?;
         Ok(())
     }
 }

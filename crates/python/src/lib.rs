@@ -27,6 +27,7 @@ mod load;
 mod names;
 mod nursery;
 mod pattern;
+mod pools;
 mod responder;
 mod signals;
 mod stacks;

@@ -17,6 +17,7 @@ use crate::errors;
 use crate::farewell::Farewell;
 use crate::host::PythonHost;
 use crate::load;
+use crate::pools;
 use crate::signals::Children;
 use crate::uwsgi_module::Uwsgi;
 
@@ -67,6 +68,14 @@ fn log_error(py: Python<'_>, result: PyResult<()>) {
     }
 }
 
+/// Empties Python's memory of which type has which attribute. It holds the names of some thousand attributes that the
+/// import has asked for; each that requests replace by another would be written to in each worker, in a page that nobody
+/// else needs.
+fn forget_attributes(_attached: Python<'_>) {
+    // SAFETY: the thread is attached; what is forgotten is looked up again.
+    unsafe { ffi::PyType_ClearCache() };
+}
+
 impl Nursery for PythonNursery {
     type Host = PythonHost;
 
@@ -76,6 +85,10 @@ impl Nursery for PythonNursery {
                 log_error(py, self.collector.hold_back(py));
             }
             load::all(py, &self.options.python, &mut self.apps);
+            if self.is_shared {
+                log_error(py, self.collector.keep(py));
+                forget_attributes(py);
+            }
         });
         self.apps.count()
     }
@@ -87,8 +100,11 @@ impl Nursery for PythonNursery {
     }
 
     fn settle(&mut self) {
-        let requests = !self.options.python.warm_up.is_empty();
-        Python::attach(|py| log_error(py, self.collector.freeze(py, requests)));
+        Python::attach(|py| {
+            log_error(py, Collector::keep_rest(py));
+            let filled = pools::fill_gaps(py);
+            tracing::debug!("filled {} KiB between Python's objects", filled / 1024);
+        });
     }
 
     fn fork(&mut self) -> io::Result<Fork> {

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod activity;
+mod at_rest;
 pub mod background;
 pub mod command;
 mod connection;

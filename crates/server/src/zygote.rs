@@ -1,6 +1,7 @@
 //! The process that has the application and makes workers of itself.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use uwgate_sys::allocator;
 use uwgate_sys::channel::Channel;
 use uwgate_sys::process::{self, Fork, allowed_cpus, this, thread_count};
 use uwgate_sys::signals::Signal;
+use uwgate_sys::socket::wait_readable;
 
+use crate::at_rest;
 use crate::hooks;
 use crate::host::Host;
 use crate::inherit::Inherited;
@@ -173,6 +176,10 @@ fn share_memory() {
 /// The next order; `None` when the master is gone.
 fn next_fork(master: &Channel) -> io::Result<Option<(Row, Channel)>> {
     loop {
+        if !wait_readable(master.as_fd(), Some(at_rest::QUIET))? {
+            at_rest::keep_only_what_is_needed("zygote");
+            wait_readable(master.as_fd(), None)?;
+        }
         let mut datagram = [0; SIZE];
         let received = master.recv(&mut datagram)?;
         if received.is_eof() {

@@ -1,5 +1,7 @@
 //! What the C library's allocator keeps of freed memory. Rust and Python allocate from it both.
 
+use rustix::mm::Advice;
+
 /// Pieces from this size on are given back to the kernel as soon as they are freed.
 #[cfg(target_env = "gnu")]
 const LARGE: libc::c_int = 4 << 20;
@@ -28,6 +30,27 @@ pub fn give_back() {
     // SAFETY: takes a number, and frees only what nobody has.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+/// Gives the pages back that lie wholly within memory that nobody will look at again, and returns their bytes. The
+/// memory stays allocated, and reads as zeroes.
+///
+/// # Safety
+/// The `len` bytes from `start` on are allocated private memory of no file, and whoever has them never reads what they
+/// hold now.
+pub unsafe fn empty(start: *mut u8, len: usize) -> usize {
+    let page = rustix::param::page_size();
+    let before = start.addr().next_multiple_of(page) - start.addr();
+    let pages = len.saturating_sub(before) / page * page;
+    if pages == 0 {
+        return 0;
+    }
+    let first = start.wrapping_add(before).cast();
+    // SAFETY: the pages lie within what the caller gives up. Others' memory is not touched.
+    match unsafe { rustix::mm::madvise(first, pages, Advice::LinuxDontNeed) } {
+        Ok(()) => pages,
+        Err(_) => 0,
     }
 }
 

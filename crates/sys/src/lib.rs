@@ -13,6 +13,7 @@ pub mod allocator;
 pub mod channel;
 pub mod clock;
 pub mod connect;
+pub mod file_pages;
 pub mod listener;
 pub mod meeting;
 pub mod memory;

@@ -403,23 +403,32 @@ pub fn groups() -> &'static [Group] {
 
 /// Every row there is.
 pub fn all() -> impl Iterator<Item = &'static Row> {
-    SECTIONS
-        .iter()
-        .flat_map(|section| section.rows)
-        .chain(known())
+    own().chain(known())
+}
+
+/// The rows of what this program acts on or explains.
+fn own() -> impl Iterator<Item = &'static Row> {
+    SECTIONS.iter().flat_map(|section| section.rows)
 }
 
 /// The row of an option's name, exactly as written; `None` when neither uWSGI nor this program knows it.
+///
+/// [`known`] is only made when somebody asks for what is in no row of ours: it would stay in the memory of each instance.
 pub fn find(name: &str) -> Option<&'static Row> {
-    static BY_NAME: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| {
-        all()
+    static OWN: LazyLock<HashMap<&'static str, &'static Row>> = LazyLock::new(|| {
+        own()
             .flat_map(|row| row.names().map(move |name| (name, row)))
             .collect()
     });
-    BY_NAME.get(name).copied()
+    OWN.get(name).copied().or_else(|| {
+        let rows = known();
+        let place = rows.binary_search_by(|row| row.name.cmp(name)).ok()?;
+        rows.get(place)
+    })
 }
 
 /// The row of a letter of the command line.
 pub fn find_short(letter: char) -> Option<&'static Row> {
-    all().find(|row| row.short == Some(letter))
+    let is_it = |row: &&Row| row.short == Some(letter);
+    own().find(is_it).or_else(|| known().iter().find(is_it))
 }

@@ -33,6 +33,22 @@ fn no_name_and_no_letter_has_two_rows() {
 }
 
 #[test]
+fn every_row_is_found_by_its_names_and_letter() {
+    for row in table::all() {
+        for name in row.names() {
+            let found = table::find(name);
+            assert!(found.is_some_and(|it| std::ptr::eq(it, row)), "{name}");
+        }
+        if let Some(letter) = row.short {
+            let found = table::find_short(letter);
+            assert!(found.is_some_and(|it| std::ptr::eq(it, row)), "{letter}");
+        }
+    }
+    assert!(table::find("no-such-option").is_none());
+    assert!(table::find_short('?').is_none());
+}
+
+#[test]
 fn every_row_that_acts_is_described() {
     for section in table::SECTIONS {
         for row in section.rows {

@@ -19,6 +19,7 @@ use super::heritage::Files;
 use super::lord::{Lord, Way};
 use super::pidfile::Pidfiles;
 use super::reload::ZYGOTE_WAIT;
+use super::rest::Rest;
 use super::sources::Sources;
 use super::stats::Stats;
 use super::surroundings::Surroundings;
@@ -127,6 +128,7 @@ pub(super) fn supervise<L: Launcher>(
             reload_when_risen: false,
             manner: Manner::Graceful,
             tick: Tick::new(&loaded.options),
+            rest: Rest::default(),
             workforce: Workforce::new(&loaded.options),
             recycling: Recycling::new(recycling::limits(&loaded.options)),
             memory_is_wanted: memory::is_wanted(&loaded.options),

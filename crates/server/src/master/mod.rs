@@ -21,6 +21,7 @@ mod queues;
 mod recycling;
 mod reload;
 mod report;
+mod rest;
 mod sources;
 mod start;
 mod stats;
@@ -52,6 +53,7 @@ use self::happenings::{Happening, Happenings, Heard};
 pub use self::heritage::Heritage;
 use self::lord::Lord;
 pub(crate) use self::pidfile::Pidfiles;
+use self::rest::Rest;
 use self::sources::Sources;
 use self::stats::Stats;
 use self::surroundings::{Phase, Surroundings};
@@ -152,6 +154,7 @@ struct Master<'l, L> {
     /// How those before the rising generation are to leave.
     manner: Manner,
     tick: Tick,
+    rest: Rest,
     workforce: Workforce,
     recycling: Recycling,
     /// An option needs to know how much memory the workers take.
@@ -174,7 +177,10 @@ impl<L: Launcher> Master<'_, L> {
                 return self.leave(code);
             }
             match self.happenings.next(self.deadline()).await {
-                Some(happening) => self.handle(happening),
+                Some(happening) => {
+                    self.handle(happening);
+                    self.rest.put_off(coarse_now());
+                }
                 None => self.handle_time(),
             }
             self.upgrade().await;
@@ -238,6 +244,7 @@ impl<L: Launcher> Master<'_, L> {
             kill,
             self.reload_at,
             self.tick.deadline(),
+            self.rest.deadline(),
             self.veterans.deadline(),
             self.upgrade_deadline(),
             self.surroundings.deadline(),
@@ -267,6 +274,7 @@ impl<L: Launcher> Master<'_, L> {
         if self.tick.is_due(now) {
             self.every_second(now);
         }
+        self.rest.handle_time(now);
     }
 
     fn numbers(&self) -> Vec<u64> {

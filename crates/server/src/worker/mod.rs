@@ -34,6 +34,7 @@ use self::doors::Doors;
 use self::harakiri::{Harakiri, Watchdog};
 use self::idle::Stake;
 use self::orders::{Event, Events};
+use crate::at_rest;
 use crate::host::Host;
 use crate::listen::Listening;
 use crate::log::request::RequestLog;
@@ -127,6 +128,10 @@ async fn serve<H: Host>(setup: Setup, engine: Arc<Engine<H>>) -> io::Result<ToWo
     let mut courtesy = Courtesy::new(engine.settings.threads);
     let watches = Arc::clone(&engine.watches);
     tokio::spawn(idle::sweep_every_second(watches, move || courtesy.second()));
+    tokio::spawn(async {
+        tokio::time::sleep(at_rest::QUIET).await;
+        at_rest::let_go_of_files("worker");
+    });
     let retiring = &engine.retiring;
     retiring.tell_to(setup.master.as_ref(), events.sender())?;
     if let Some(master) = setup.master {

@@ -85,3 +85,22 @@ fn an_empty_array_and_one_too_large_do_no_harm() {
         ErrorKind::OutOfMemory
     );
 }
+
+#[test]
+fn whole_pages_within_a_piece_of_memory_are_emptied() {
+    let page = 4096;
+    let mut piece = vec![7u8; 16 * page];
+    let start = piece.as_mut_ptr();
+    let to_page = start.addr().next_multiple_of(page) - start.addr();
+    // SAFETY: the piece is ours, and its old bytes are only compared with what is expected.
+    let emptied = unsafe { uwgate_sys::allocator::empty(start.add(1), 16 * page - 1) };
+    let first = if to_page == 0 { page } else { to_page };
+    assert_eq!(emptied % page, 0);
+    assert!(emptied >= 14 * page, "{emptied}");
+    let is = |range: std::ops::Range<usize>, byte| piece[range].iter().all(|&it| it == byte);
+    assert!(is(0..first, 7));
+    assert!(is(first..first + emptied, 0));
+    assert!(is(first + emptied..16 * page, 7));
+    // SAFETY: as above; nothing is a whole page.
+    assert_eq!(unsafe { uwgate_sys::allocator::empty(start, 1) }, 0);
+}
