@@ -72,7 +72,7 @@ impl Homage {
             let missing = || io::Error::other("a descriptor is missing");
             fds.next().ok_or_else(missing)
         };
-        Ok(Self {
+        let homage = Self {
             dialogue: next()?,
             config: list.config.then(&mut next).transpose()?,
             printed: match list.printed {
@@ -80,7 +80,11 @@ impl Homage {
                 None => None,
             },
             door: list.door.then(&mut next).transpose()?,
-        })
+        };
+        match fds.next() {
+            None => Ok(homage),
+            Some(_) => Err(io::Error::other("a descriptor that the list does not name")),
+        }
     }
 }
 
