@@ -24,6 +24,7 @@ mod log_target;
 pub mod options;
 mod origin;
 mod read;
+mod secrets;
 mod show;
 mod suggest;
 pub mod table;

@@ -1,9 +1,11 @@
-//! The effective configuration: what is left when everything was read, expanded and overridden.
+//! The effective configuration: what is left when everything was read, expanded and overridden. Passwords in addresses
+//! are not shown.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use crate::entry::Entry;
+use crate::secrets::masked;
 use crate::table::{self, Support};
 
 /// The entries that count: options, without those that only steered the reading and without values that a later one
@@ -26,7 +28,7 @@ fn effective(entries: &[Entry]) -> Vec<&Entry> {
     all.filter(counts).map(|(_, entry)| entry).collect()
 }
 
-/// As an ini file that gives the same configuration again; each origin stands above its line.
+/// As an ini file that gives the same configuration again, but for passwords; each origin stands above its line.
 pub fn ini(entries: &[Entry]) -> String {
     let mut text = String::from("[uwsgi]\n");
     let mut above = String::new();
@@ -36,7 +38,7 @@ pub fn ini(entries: &[Entry]) -> String {
             let _ = writeln!(text, "; {}", origin.replace('%', "%%"));
             above = origin;
         }
-        let value = entry.value.as_deref().unwrap_or("true");
+        let value = masked(entry.value.as_deref().unwrap_or("true"));
         // A value may have line breaks when it came from a file; ini has no form for them.
         if value.contains('\n') {
             let _ = writeln!(text, "; {} has a value of several lines:", entry.key);
@@ -51,7 +53,7 @@ pub fn ini(entries: &[Entry]) -> String {
     text
 }
 
-/// As a YAML file that gives the same configuration again; each origin stands behind its value.
+/// As a YAML file that gives the same configuration again, but for passwords; each origin stands behind its value.
 pub(crate) fn yaml(entries: &[Entry]) -> String {
     let mut text = String::from("uwsgi:\n");
     let effective = effective(entries);
@@ -78,9 +80,9 @@ pub(crate) fn yaml(entries: &[Entry]) -> String {
 }
 
 fn scalar(entry: &Entry) -> String {
-    let value = entry.value.as_deref().unwrap_or("true");
+    let value = masked(entry.value.as_deref().unwrap_or("true"));
     let origin = entry.origin.to_string();
-    format!("{}  # {}", quoted(value), origin.replace('%', "%%"))
+    format!("{}  # {}", quoted(&value), origin.replace('%', "%%"))
 }
 
 fn quoted_key(key: &str) -> String {

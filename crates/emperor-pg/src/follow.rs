@@ -6,6 +6,7 @@ use std::time::{Duration, Instant as Clock};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::cache::{Cache, words};
 use crate::place::Place;
 use crate::rows::{Book, Row};
 use crate::session::{News, Session};
@@ -45,7 +46,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(15);
 const REMIND: Duration = Duration::from_secs(300);
 
 /// Follows the place and tells, each time it has changed, all rows that this host is to run. `look` asks for a look now.
-/// Nothing is told before the database has answered, and nothing while it does not. What `judge` says against a row is
+/// Nothing is told before the database has answered, unless it was kept in a cache before, and nothing while it does
+/// not. What `judge` says against a row is
 /// logged; its vassal stays as it was before.
 pub async fn follow(
     place: Place,
@@ -60,6 +62,7 @@ pub async fn follow(
             Ok(never) => match never {},
             Err(trouble) => trouble,
         };
+        follower.fall_back();
         let again = follower.complain(&trouble);
         tokio::select! {
             () = sleep_until(again) => {}
@@ -77,6 +80,7 @@ struct Follower<J, T> {
     tell: T,
     book: Book,
     share: Option<Share>,
+    cache: Option<Cache>,
     /// What was told last.
     told: Option<Vec<Row>>,
     announcing: Announcing,
@@ -98,6 +102,10 @@ impl<J: Fn(&Row) -> Result<(), String>, T: FnMut(Vec<Row>)> Follower<J, T> {
     fn new(place: Place, pace: Pace, judge: J, tell: T) -> Self {
         let share = place.share.as_ref();
         Self {
+            cache: place
+                .cache
+                .as_deref()
+                .map(|path| Cache::new(path, place.shown())),
             share: share.map(|it| Share::new(&place.node, it.copies, it.grace)),
             place,
             pace,
@@ -188,8 +196,40 @@ impl<J: Fn(&Row) -> Result<(), String>, T: FnMut(Vec<Row>)> Follower<J, T> {
         for problem in problems {
             tracing::warn!("[emperor] {shown}: {problem}");
         }
+        let before = self.told.clone();
         self.tell_changes();
+        if let (Some(cache), Some(told)) = (&mut self.cache, &self.told) {
+            cache.keep(told, self.told != before);
+        }
         Ok(())
+    }
+
+    /// Before the database has answered for the first time: what it has answered in an earlier life.
+    fn fall_back(&mut self) {
+        let Some(cache) = self.cache.as_ref().filter(|_| self.told.is_none()) else {
+            return;
+        };
+        let (shown, path) = (self.place.shown(), cache.path().display());
+        match cache.read() {
+            Ok(Some(cached)) => {
+                let (count, age) = (cached.rows.len(), words(cached.age));
+                tracing::warn!(
+                    "[emperor] {shown}: the database does not answer; {count} vassals are wanted as it said {age} ago (cache={path})"
+                );
+                self.book.remember(&cached.rows);
+                if let Some(share) = &mut self.share {
+                    share.remember(&cached.rows);
+                }
+                self.told = Some(cached.rows.clone());
+                (self.tell)(cached.rows);
+            }
+            Ok(None) => {}
+            Err(problem) => {
+                if self.attempts == 0 {
+                    tracing::error!("[emperor] {shown}: cache={path} is of no use: {problem}");
+                }
+            }
+        }
     }
 
     /// Says that this host is there, and learns which others are.

@@ -35,6 +35,8 @@ pub struct Place {
     /// The name of this host.
     pub(crate) node: String,
     pub(crate) share: Option<Sharing>,
+    /// Where the last answer is kept.
+    pub(crate) cache: Option<PathBuf>,
 }
 
 /// What is read.
@@ -58,7 +60,7 @@ pub(crate) struct Sharing {
 }
 
 /// Settings of ours among libpq's.
-const OWN: &str = "table, channel, share, hosts, grace, node, passfile";
+const OWN: &str = "table, channel, share, hosts, grace, node, passfile, cache";
 
 /// What libpq knows and what changes nothing here.
 const WITHOUT_EFFECT: [&str; 3] = ["client_encoding", "fallback_application_name", "gssencmode"];
@@ -84,6 +86,7 @@ impl Place {
             .take("node")
             .unwrap_or_else(|| here.host.to_owned());
         let share = sharing(&mut settings, &table)?;
+        let cache = settings.take("cache").map(PathBuf::from);
         let password_file = password_file(&mut settings, here);
         let config = config(settings, mode, here)?;
         let account = account(&config);
@@ -97,6 +100,7 @@ impl Place {
             channel,
             node,
             share,
+            cache,
         })
     }
 

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::stable_hash::stable_hash;
 
 /// One vassal as the table has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Its name; the ending is the language of its configuration.
     pub name: String,
     /// The text of its configuration.
+    #[serde(with = "text")]
     pub config: Arc<[u8]>,
     /// When it was changed, in seconds since 1970 as the database says; 0 when it says nothing of the kind.
     pub seconds: u64,
@@ -24,6 +27,26 @@ pub struct Row {
     pub socket: Option<String>,
     /// The only hosts that may run it; empty for any.
     pub hosts: Vec<String>,
+}
+
+/// A configuration where it is written down: PostgreSQL has no text that is no UTF-8.
+mod text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        config: &Arc<[u8]>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&String::from_utf8_lossy(config))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<[u8]>, D::Error> {
+        Ok(String::deserialize(deserializer)?.into_bytes().into())
+    }
 }
 
 /// A row as text, column by column: `None` is SQL's NULL.
@@ -134,6 +157,12 @@ impl Book {
         let news = problems.difference(&self.said).cloned().collect();
         (self.rows, self.said) = (rows, problems);
         Ok(news)
+    }
+
+    /// What was known of it in an earlier life.
+    pub(crate) fn remember(&mut self, rows: &[Row]) {
+        let named = |row: &Row| (row.name.clone(), row.clone());
+        self.rows = rows.iter().map(named).collect();
     }
 
     /// In the order of their names.

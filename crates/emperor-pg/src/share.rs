@@ -55,6 +55,11 @@ impl Share {
         self.pardoned = (self.hosts.clone(), Some(now + self.grace));
     }
 
+    /// What ran here in an earlier life runs on; as ever, for the grace time when it belongs elsewhere.
+    pub(crate) fn remember(&mut self, rows: &[Row]) {
+        self.running = rows.iter().map(|row| (row.name.clone(), None)).collect();
+    }
+
     /// Takes what the table of hosts says.
     pub(crate) fn hosts(&mut self, hosts: &[Host], now: Instant) {
         let (before, until) = &self.pardoned;

@@ -7,6 +7,7 @@
     reason = "support is shared by all modules of one binary"
 )]
 
+mod cache;
 mod following;
 mod sharing;
 mod support;
