@@ -179,6 +179,12 @@ def application(environ, start_response):
     return [('%s %s' % (part.VERSION, late.VERSION)).encode()]
 ";
 
+/// Puts another module in the place of one, at once: who writes to it changes it twice, first to nothing.
+fn replace(server: &Server, name: &str, content: &str) {
+    let new = server.dir.write(&format!(".{name}.new"), content);
+    fs::rename(new, server.dir.join(name)).expect("can be put there");
+}
+
 /// Modules that were imported before the fork and in a request; a broken version, which only a new file repairs; one
 /// that is not to be looked at.
 #[test]
@@ -197,25 +203,26 @@ fn py_autoreload_follows_the_code() {
     };
     serves("1 1");
     for (count, (file, text)) in (1..).zip([("part.py", "22 1"), ("late.py", "22 22")]) {
-        server.dir.replace(file, "VERSION = 22");
+        replace(&server, file, "VERSION = 22");
         // A worker that has not imported it yet would serve the new one without a reload.
         until_true("the old workers to go", || {
             reloads() == count && server.log().matches("buried").count() == 2 * count
         });
         serves(text);
     }
-    server.dir.replace("ignored.py", "VERSION = 1");
-    server.dir.replace(
+    replace(&server, "ignored.py", "VERSION = 1");
+    replace(
+        &server,
         "part.py",
         "from ignored import VERSION\nfrom other import VERSION",
     );
     server.wait_for_log("RELOAD FAILED");
     assert_eq!(server.get("/").expect(200).text(), "22 22");
-    server.dir.replace("other.py", "VERSION = 333");
+    replace(&server, "other.py", "VERSION = 333");
     serves("333 22");
     let before = reloads();
-    server.dir.replace("ignored.py", "VERSION = 4444");
-    server.dir.replace("other.py", "VERSION = 4444");
+    replace(&server, "ignored.py", "VERSION = 4444");
+    replace(&server, "other.py", "VERSION = 4444");
     serves("4444 22");
     assert_eq!(reloads(), before + 1, "one change, one reload");
 }

@@ -29,12 +29,6 @@ impl TempDir {
             .unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
         path
     }
-
-    /// Puts another file in the place of one, at once: who writes to it changes it twice, first to nothing.
-    pub fn replace(&self, name: &str, content: impl AsRef<[u8]>) {
-        let new = self.write(&format!(".{name}.new"), content);
-        fs::rename(new, self.join(name)).expect("can be put there");
-    }
 }
 
 impl Deref for TempDir {
