@@ -10,6 +10,7 @@
     reason = "support is shared by all modules of one binary"
 )]
 
+mod bundles;
 mod chaos;
 mod cheaper;
 mod control;

@@ -169,6 +169,11 @@ pub fn send_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<Option<usize>> 
     }))
 }
 
+/// Has TCP send what [`send_more`] made it hold back. Later sends do not wait for a full packet either.
+pub fn push(fd: BorrowedFd<'_>) -> io::Result<()> {
+    set_nodelay(fd, true)
+}
+
 /// Sends several pieces with one call, without raising SIGPIPE; the count may be less than their sum.
 /// At most 1024 pieces (`EMSGSIZE`). `None`: the peer is not reading now.
 pub fn send_vectored(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>]) -> io::Result<Option<usize>> {

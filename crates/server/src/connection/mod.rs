@@ -135,6 +135,12 @@ impl Peer {
     }
 }
 
+/// Whether the peer speaks through this machine's loopback.
+fn is_near(address: PeerAddr) -> bool {
+    let ip = address.ip().map(|address| address.ip().to_canonical());
+    ip.is_some_and(|ip| ip.is_loopback())
+}
+
 impl Connection {
     pub(crate) fn new<H: Host>(
         socket: Socket,
@@ -160,6 +166,7 @@ impl Connection {
                     timeout,
                     H::detached,
                 )
+                .near(is_near(address))
                 .offloaded(Arc::clone(&engine.offload)),
             ),
             socket,

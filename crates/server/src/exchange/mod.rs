@@ -1,6 +1,7 @@
 //! One request and its answer as two halves the host owns while it serves: [`Request`] is read from, [`Response`]
 //! is written to. Both block, with the host detached, only where the thread really has to wait.
 
+pub(crate) mod bundle;
 mod flight;
 mod notes;
 mod offload;

@@ -14,7 +14,7 @@ use super::retirement::Retiring;
 use super::room::Room;
 use super::settings::Settings;
 use crate::connection::{Outcome, Refusal};
-use crate::exchange::{Offload, Request, Response, Tally};
+use crate::exchange::{Offload, Request, Response, Tally, bundle};
 use crate::log::request::{Context, RequestLog};
 use crate::scoreboard::{Core, Row, Scoreboard, sum};
 
@@ -144,6 +144,7 @@ impl<H> Engine<H> {
     pub(crate) fn count(&self, begun: Instant, app: Option<u16>, outcome: &Outcome) {
         let micros = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.core().end(micros, outcome);
+        bundle::note(micros);
         if self.room.as_ref().is_some_and(Room::is_shared) {
             self.note_pace(micros);
         }

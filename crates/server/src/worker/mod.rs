@@ -35,6 +35,7 @@ use self::harakiri::{Harakiri, Watchdog};
 use self::idle::Stake;
 use self::orders::{Event, Events};
 use crate::at_rest;
+use crate::exchange::bundle;
 use crate::host::Host;
 use crate::listen::Listening;
 use crate::log::request::RequestLog;
@@ -94,6 +95,7 @@ fn runtime<H: Host>(threads: usize, engine: &Arc<Engine<H>>) -> io::Result<Runti
     if threads == 1 {
         engine.host.thread_started();
         return Builder::new_current_thread()
+            .on_thread_park(bundle::close)
             .enable_io()
             .enable_time()
             .build();

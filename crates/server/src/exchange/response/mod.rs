@@ -39,6 +39,8 @@ pub struct Response {
     keep_alive: bool,
     /// Whether the kernel can hold a packet back.
     has_packets: bool,
+    /// The peer is on this machine, and need not be woken for each answer.
+    is_near: bool,
     /// The kernel holds the last packet back, for the end of the connection to travel with it.
     held: bool,
     broken: bool,
@@ -130,6 +132,7 @@ impl Response {
             },
             stage: Stage::Unstarted,
             keep_alive: false,
+            is_near: false,
             held: false,
             broken: false,
             tally: Tally::default(),
@@ -143,6 +146,12 @@ impl Response {
     /// With somebody to send while the application does something else.
     pub(crate) fn offloaded(mut self: Box<Self>, offload: Arc<Offload>) -> Box<Self> {
         self.offload = Some(offload);
+        self
+    }
+
+    /// To a peer on this machine: a whole answer may leave together with others.
+    pub(crate) fn near(mut self: Box<Self>, is_near: bool) -> Box<Self> {
+        self.is_near = is_near && self.has_packets;
         self
     }
 

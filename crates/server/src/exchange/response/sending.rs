@@ -5,8 +5,8 @@ use std::os::fd::AsFd;
 
 use uwgate_sys::socket;
 
-use super::{Response, Sent};
-use crate::exchange::{Ticket, detached, shrink};
+use super::{Response, Sent, Stage};
+use crate::exchange::{Ticket, bundle, detached, shrink};
 
 impl Response {
     pub(super) fn send_pieces(&mut self, pieces: &[&[u8]; 3]) -> io::Result<()> {
@@ -39,13 +39,20 @@ impl Response {
         self.claim()?;
         while self.backlog() > 0 {
             let waiting = self.out.get(self.sent..).unwrap_or_default();
+            let is_bundled = self.is_near && self.is_small_and_whole() && bundle::has_room();
             // The head shares a packet with the file's first bytes, an answer with the end of the connection.
-            let sent = match self.file.is_some() || self.held {
+            let sent = match self.file.is_some() || self.held || is_bundled {
                 true => socket::send_more(self.socket.as_fd(), waiting),
                 false => socket::send(self.socket.as_fd(), waiting),
             };
             match sent {
-                Ok(Some(taken)) => self.took(taken),
+                Ok(Some(taken)) => {
+                    self.took(taken);
+                    match is_bundled {
+                        true => bundle::hold(&self.socket),
+                        false => bundle::release(),
+                    }
+                }
                 Ok(None) => {
                     self.held = false;
                     return Ok(Sent::SocketFull);
@@ -54,6 +61,16 @@ impl Response {
             }
         }
         self.send_file()
+    }
+
+    /// Whether what waits is short, ends the answer, and leaves the connection open.
+    fn is_small_and_whole(&self) -> bool {
+        let is_whole = match &self.stage {
+            Stage::Body(framer) => framer.is_full(),
+            Stage::Finished => true,
+            Stage::Unstarted | Stage::Head(_) | Stage::Disconnected => false,
+        };
+        is_whole && self.keep_alive && self.file.is_none() && self.backlog() <= bundle::LONGEST
     }
 
     fn send_file(&mut self) -> io::Result<Sent> {
