@@ -164,6 +164,8 @@ impl World {
     /// No more faults: what is wanted has to run.
     fn peace(&mut self) {
         self.healthy = true;
+        // Ends that were planned before come to pass.
+        self.run_until(self.now + 5 * STEP);
         // Whoever hangs or fails is fixed: its configuration is touched.
         for source in 0..SOURCES {
             self.stamps += 1;
@@ -699,4 +701,42 @@ fn silence_while_the_emperor_was_away_is_no_fault() {
     world.now += 31_000;
     let orders = world.realm.handle_timer(Millis(world.now));
     assert!(orders.iter().any(|it| matches!(it.what, What::Kill(_))));
+}
+
+/// What has outlived an emperor and is told to end has still to be followed by what is wanted by then.
+#[test]
+fn one_that_goes_before_it_has_called_has_a_successor() {
+    let spec = |on_demand: Option<&str>, stamp| VassalSpec {
+        name: name(1),
+        config: ConfigFrom::File {
+            path: "v1.ini".into(),
+        },
+        stamp: Stamp {
+            seconds: 0,
+            rest: stamp,
+        },
+        owner: None,
+        directory: "/v".into(),
+        on_demand: on_demand.map(str::to_owned),
+        attributes: Vec::new(),
+    };
+    let (now, pid) = (Millis(1), Pid::from_raw(7).unwrap());
+    let waiting = spec(Some("/x.sock"), 1);
+    let mut realm = Realm::new(settings(), 1);
+    realm.find_again(waiting.clone(), pid, now);
+    let sets = [vec![], vec![waiting], vec![spec(None, 2)]];
+    for set in sets {
+        let orders = realm.handle(Event::Wanted { source: 0, set }, now);
+        assert!(
+            !orders
+                .iter()
+                .any(|it| matches!(it.what, What::Spawn { .. }))
+        );
+    }
+    let orders = realm.handle(Event::Exited(name(1), Exit::Unseen), now);
+    assert!(
+        orders
+            .iter()
+            .any(|it| matches!(it.what, What::Spawn { .. }))
+    );
 }

@@ -68,7 +68,8 @@ impl Vassal {
         if self.standing != Standing::Wanted {
             return;
         }
-        if self.heard.away.is_some() {
+        let lives = matches!(self.child.status(), Status::Starting | Status::Running);
+        if lives && self.heard.away.is_some() {
             self.owed = true;
             return;
         }
