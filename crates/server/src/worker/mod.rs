@@ -82,7 +82,7 @@ pub fn run<H: Host>(setup: Setup, host: H) -> io::Result<ToWorker> {
     let result = runtime.block_on(attention::beside(serving, attending));
     if engine.harakiri.stuck() > 0 {
         // Its thread will not come back, and may have Python for itself: nothing can be ended in good order here.
-        engine.harakiri.end_process();
+        engine.harakiri.end_process_after_watchdog();
     }
     harakiri::dismiss();
     // Tasks hold connections that are idle or lost; nothing is waited for.

@@ -29,6 +29,7 @@ impl<H: Host> Watchdog<H> {
         sight: Sight,
         stacks: &Stacks,
     ) {
+        let _acting = self.harakiri().act();
         let Some(passenger) = flight.passenger_of(sight.number) else {
             return;
         };
@@ -140,6 +141,9 @@ impl<H: Host> Watchdog<H> {
         }
         self.tell_master(alone);
         if alone {
+            if self.harakiri().flights.len() > 1 {
+                std::thread::sleep(FAREWELL);
+            }
             answer::linger(scene.passenger);
             self.harakiri().end_process();
         } else if self.master.is_some() {
@@ -190,8 +194,7 @@ impl<H: Host> Watchdog<H> {
     fn turn_away(&self) {
         if self.harakiri().flights.len() > 1 {
             self.engine.start_draining();
-            self.engine.cores.close();
-            return std::thread::sleep(FAREWELL);
+            return self.engine.cores.close();
         }
         let resting = self.engine.watches.resting();
         for socket in room::leave_to_others(resting, &self.engine) {

@@ -20,7 +20,7 @@ mod user;
 mod watchdog;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use uwgate_config::options;
@@ -51,6 +51,8 @@ pub(crate) struct Harakiri {
     flights: Box<[Arc<Flight>]>,
     /// The watchdog's thread, once it runs.
     watchdog: OnceLock<std::thread::Thread>,
+    /// Held by the watchdog from the answer it gives to what it writes about it.
+    acting: Mutex<()>,
 }
 
 impl Harakiri {
@@ -75,6 +77,7 @@ impl Harakiri {
             watching: AtomicBool::new(false),
             flights: (0..threads.max(1)).map(|_| Arc::default()).collect(),
             watchdog: OnceLock::new(),
+            acting: Mutex::new(()),
         }
     }
 
@@ -108,6 +111,16 @@ impl Harakiri {
     pub(super) fn stuck(&self) -> usize {
         let is_taken = |flight: &&Arc<Flight>| flight.number_in(Phase::Taken).is_some();
         self.flights.iter().filter(is_taken).count()
+    }
+
+    fn act(&self) -> MutexGuard<'_, ()> {
+        self.acting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends this process when the watchdog has said what there is to say.
+    pub(super) fn end_process_after_watchdog(&self) {
+        let _acting = self.act();
+        self.end_process();
     }
 
     /// Ends this process at once.
