@@ -28,8 +28,12 @@ pub(super) const LONGEST: usize = 16 * 1024;
 /// Requests that take fewer microseconds keep their clients awake.
 const WORTH: u64 = 16;
 
-/// A request that takes more microseconds is slow: nobody should wait for the end of the next one like it.
-const SLOW: u64 = 500;
+/// So many microseconds of a request count at most towards what is usual: the kernel may have had something else to run.
+const COUNTED: u64 = 4_000;
+
+/// A request that takes more microseconds is slow: nobody should wait for the end of the next one like it. The kernel
+/// seldom has something else to run for as long.
+const SLOW: u64 = 10_000;
 
 /// After a slow request so many have to be quick.
 const CALM: u32 = 1000;
@@ -57,7 +61,7 @@ impl Pace {
 
     fn note(&mut self, micros: u64) {
         self.served = self.served.saturating_add(1);
-        self.usual = self.usual - self.usual / 8 + micros.min(SLOW);
+        self.usual = self.usual - self.usual / 8 + micros.min(COUNTED);
         self.doubts = match micros {
             0..SLOW => self.doubts.saturating_sub(1),
             _ => CALM,
@@ -167,6 +171,22 @@ mod tests {
         let slower = after(CALM, 150, 32);
         assert!(slower.expects_another(1));
         assert!(!slower.expects_another(2));
+    }
+
+    #[test]
+    fn an_interruption_by_the_kernel_is_soon_forgotten() {
+        let mut pace = after(CALM, 40, 32);
+        pace.note(COUNTED);
+        assert!(!pace.expects_another(0));
+        served(&mut pace, 8, 40);
+        assert!(pace.expects_another(0));
+        for _ in 0..CALM {
+            served(&mut pace, 5, 40);
+            pace.note(COUNTED);
+            pace.look();
+            served(&mut pace, 1, 40);
+            assert!(!pace.expects_another(0), "it happens all the time");
+        }
     }
 
     #[test]
